@@ -37,6 +37,7 @@ from bot3.market.weeks import WEEK, walk_forward_weeks, week_start
 from bot3.settings import load_settings
 from bot3.trading.decisions import Book, Hold, Learning, PairView
 from bot3.trading.entries import EntryChoice, choose_entry, price_levels
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, match_trade
 from bot3.trading.risk import EquityMarks
@@ -194,6 +195,7 @@ def _signals_of(platform: Platform, pair: str, *, called_by: Any, end: datetime)
             "candle_open_time": open_times,
             "known_at": open_times + CANDLE,
             "model_digest": "example",
+            "horizon": Horizon.DAY.value,
         }
     )
 
@@ -331,6 +333,7 @@ class Judge:
             candle_open_time=opened - CANDLE,
             known_at=opened,
             model_digest="example",
+            horizon=Horizon.DAY,
         )
         view = PairView(market=market, rate=trade["open_rate"], mark_rate=trade["open_rate"], sigma=sigma, candle_close_time=opened)
         choice = choose_entry(
@@ -361,7 +364,7 @@ class Judge:
             stop_rate=levels[0],
             take_profit_rate=levels[1],
             maintenance_margin_ratio=choice.maintenance_margin_ratio,
-            rule=self._profile.exit_rules.of_trade(sigma=float(arrays.sigma[entry - 1]), expires_at=opened + self._profile.horizon),
+            rule=self._profile.exit_rules.of_trade(sigma=float(arrays.sigma[entry - 1]), expires_at=opened + Horizon.DAY.duration),
             break_even_rate=self._costs.break_even_rate(trade["open_rate"], is_short=trade["is_short"]),
         )
         return match_trade(arrays, path, costs=self._costs, candle_us=CANDLE // timedelta(microseconds=1))

@@ -12,6 +12,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from bot3.settings import Settings, load_settings
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import Signal
 from bot3.wiring import SIMULATED_START, Platform, open_platform
 from execution.__main__ import main as run_daemon
@@ -19,7 +20,7 @@ from execution.__main__ import main as run_daemon
 _ENVIRONMENT = {
     "BOT3_CLOCK_SPEED": "1500",
     "BOT3_SEED_DAYS": "42",
-    "BOT3_HORIZON_HOURS": "0.5",
+    "BOT3_LONGEST_TRADE_HOURS": "0.5",
     "BOT3_COOL_OFF_MINUTES": "0",
     "BOT3_STOP_STREAK": "0",
     "BOT3_DAILY_LOSS_REDUCING": "-0.9",
@@ -53,6 +54,7 @@ class CoinSignals:
                 candle_open_time=candle_open_time,
                 known_at=known_at,
                 model_digest="coin",
+                horizon=Horizon.DAY,
             )
             for pair, coin in thrown
             if coin[2] < 128

@@ -64,13 +64,13 @@ class Settings(BaseModel):
     stop_loss: float = Field(-0.03, lt=0.0, gt=-1.0, description="Stop without learned values: ratio of the stake, before fees.")
     take_profit: float = Field(0.03, gt=0.0, description="Target without learned values: ratio of the stake, after fees.")
     target_volatility: float = Field(
-        0.12, gt=0.0, le=1.0, description="Volatility of the stake over the horizon, by which the leverage is chosen; a ratio."
+        0.12, gt=0.0, le=1.0, description="Volatility of the stake over a trade's horizon, by which the leverage is chosen; a ratio."
     )
     leverage_cap: float = Field(
         10.0, ge=1.0, description="Highest leverage in paper trading and in the history of a seed, inside the leverage bins."
     )
-    horizon_hours: float = Field(
-        24.0, gt=0.0, le=240.0, description="Longest duration of a trade, and duration of its replay for learning, market hours."
+    longest_trade_hours: float = Field(
+        168.0, gt=0.0, le=168.0, description="Longest duration of a trade, market hours; trades of a longer horizon are exited after it."
     )
     giveback_share: float = Field(
         0.5, gt=0.0, lt=1.0, description="A trade ends after a close that has lost this share of its best open profit."
@@ -299,9 +299,9 @@ class Settings(BaseModel):
         return LeverageBins(self.leverage_bins)
 
     @property
-    def horizon(self) -> timedelta:
-        """Return the horizon as a duration."""
-        return timedelta(hours=self.horizon_hours)
+    def longest_trade(self) -> timedelta:
+        """Return the longest time in a trade as a duration."""
+        return timedelta(hours=self.longest_trade_hours)
 
     @property
     def exit_rules(self) -> ExitRules:

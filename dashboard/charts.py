@@ -12,8 +12,10 @@ from plotly.subplots import make_subplots
 
 from bot3.market.regimes import Regime
 from bot3.trading.figures import thinned
-from bot3.trading.parameters import ExitParameters
+from bot3.trading.horizons import Horizon
+from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.recommendations import FeederScore
+from bot3.trading.trade_classes import class_parts
 from bot3.usecases import formatting as fmt
 
 BLUE, ORANGE, TEAL, GREY = "#2f6fb5", "#d5761c", "#1f8a7d", "#707b89"
@@ -174,6 +176,7 @@ def _laid_out(figure: go.Figure, *, height: int, x_title: str = "") -> go.Figure
 
 
 def _short(row: ExitParameters) -> str:
-    if row.leverage_bin != "*":
-        return f"{row.leverage_bin}x"
-    return f"{'all' if row.pair == '*' else row.pair.split('/')[0]} {'both' if row.direction == '*' else row.direction}"
+    name, horizon = class_parts(row.leverage_bin)
+    pair = f"{'all' if row.pair == '*' else row.pair.split('/')[0]} {'both' if row.direction == '*' else row.direction}"
+    text = pair if name == ANY else f"{name}x"
+    return text if horizon is Horizon.DAY else f"{text} {horizon}"

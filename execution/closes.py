@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from bot3.errors import CandleError, ExchangeBusyError
 from bot3.market.volatility import SIGMA_WARM_UP_CANDLES, expected_sigma
 from bot3.trading.decisions import PairView
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import Signal
 from execution.bot import Bot, Shared
 
@@ -37,7 +38,7 @@ class Closes:
         self._shared, self._source = shared, signals
         self._at: datetime | None = None
         self._signals: list[Signal] | None = None
-        self._newest: dict[tuple[str, timedelta], _Newest | None] = {}
+        self._newest: dict[str, _Newest | None] = {}
 
     def signals(self, close: datetime, *, now: datetime) -> list[Signal]:
         """Return the signals of the candle that closed at `close`; they are computed once."""
@@ -53,10 +54,9 @@ class Closes:
         its candles cannot be read. If the exchange is busy, the rate is NaN, and no trade is opened at a NaN rate.
         """
         self._keep(close)
-        key = (pair, bot.profile.horizon)
-        if key not in self._newest:
-            self._newest[key] = self._read(pair, close=close, horizon=bot.profile.horizon)
-        newest = self._newest[key]
+        if pair not in self._newest:
+            self._newest[pair] = self._read(pair, close=close)
+        newest = self._newest[pair]
         if newest is None:
             return None
         try:
@@ -75,7 +75,7 @@ class Closes:
         if close != self._at:
             self._at, self._signals, self._newest = close, None, {}
 
-    def _read(self, pair: str, *, close: datetime, horizon: timedelta) -> _Newest | None:
+    def _read(self, pair: str, *, close: datetime) -> _Newest | None:
         shared = self._shared
         try:
             frame = shared.candles.candles(pair, shared.timeframe, start=close - SIGMA_WARM_UP_CANDLES * shared.candle, end=close)
@@ -84,6 +84,6 @@ class Closes:
         if frame.empty:
             return None
         closes = frame["close"].to_numpy(dtype=np.float64)
-        sigma = expected_sigma(closes, horizon_candles=horizon // shared.candle)
+        sigma = expected_sigma(closes, horizon_candles=Horizon.DAY.duration // shared.candle)
         opened: datetime = frame["open_time"].iloc[-1].to_pydatetime()
         return _Newest(close_rate=float(closes[-1]), sigma=float(sigma[-1]), candle_close_time=opened + shared.candle)

@@ -16,6 +16,7 @@ from bot3.market.candle_series import CandleSeries, funding_between, no_funding
 from bot3.trading.costs import Costs
 from bot3.trading.decisions import Book, PairView
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.markets import LeverageBracket, Market
 from bot3.trading.profiles import BotProfile
@@ -53,7 +54,7 @@ def a_profile(**changes: Any) -> BotProfile:
         max_open_trades=5,
         stop_loss=-0.03,
         take_profit=0.03,
-        horizon=timedelta(hours=24),
+        longest_trade=timedelta(days=7),
         exit_rules=RULES,
         max_stake_ratio=0.1,
         max_pair_notional_ratio=1.0,
@@ -94,6 +95,7 @@ def a_signal(pair: str = BTC, *, known_at: datetime = NOON, **changes: Any) -> S
         candle_open_time=known_at - CANDLE,
         known_at=known_at,
         model_digest="d1",
+        horizon=Horizon.DAY,
     )
     return replace(signal, **changes)
 
@@ -148,25 +150,26 @@ def arrays(candles: pd.DataFrame, funding: pd.DataFrame | None = None, *, sigma:
 
 
 class FrameCandles:
-    """A `CandleReader` on 5m frames in memory."""
+    """A `CandleReader` on frames of one timeframe in memory."""
 
-    def __init__(self, frames: dict[str, pd.DataFrame], funding: dict[str, pd.DataFrame] | None = None) -> None:
-        self._series = {pair: CandleSeries(frame, pair=pair, timeframe="5m") for pair, frame in frames.items()}
+    def __init__(self, frames: dict[str, pd.DataFrame], funding: dict[str, pd.DataFrame] | None = None, *, timeframe: str = "5m") -> None:
+        self._series = {pair: CandleSeries(frame, pair=pair, timeframe=timeframe) for pair, frame in frames.items()}
+        self._timeframe = timeframe
         self._funding = funding or {}
 
     def pairs(self) -> tuple[str, ...]:
         return tuple(sorted(self._series))
 
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).span
 
     def candles(self, pair: str, timeframe: str, *, start: datetime, end: datetime) -> pd.DataFrame:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).between(start=start, end=end)
 
     def rate_at(self, pair: str, timeframe: str, at: datetime) -> float:
-        assert timeframe == "5m"
+        assert timeframe == self._timeframe
         return self._of(pair).rate_at(at)
 
     def funding(self, pair: str, *, start: datetime, end: datetime) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +113,6 @@ def _learning_settings(settings: Settings, *, timeframe: str, stop_loss: float |
     # The giveback rule is off: freqtrade bots have no such exit rule, but they can move a stop.
     return LearningSettings(
         timeframe=timeframe,
-        horizon=timedelta(hours=settings.horizon_hours),
         costs=ReplayCosts(
             taker_fee=settings.taker_fee,
             maker_fee=settings.maker_fee,

@@ -66,7 +66,7 @@ def _fetch_for_trades(directory: Path, *, bots: list[str] | None, exchange: str,
     with seeded_platform() as platform:
         settings = platform.settings
         trades = foreign_trades(platform.record.trades, own=platform.bot_names, bots=bots)
-        needs = candle_needs(trades, horizon=settings.horizon, now=platform.wall_now())
+        needs = candle_needs(trades, now=platform.wall_now())
     messages.print(f"{sum(need.trades for need in needs)} trades on {len(needs)} pairs")
 
     def fetch(need: CandleNeed) -> int:

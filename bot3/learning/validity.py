@@ -27,6 +27,7 @@ from bot3.trading.leverage_bins import DEFAULT_BINS, HIGHEST_LEVERAGE, are_separ
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trade_classes import bin_of
 from bot3.trading.trades import DIRECTIONS
 
 STOP_SIGMAS = (0.1, 4.0)
@@ -211,7 +212,7 @@ def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, A
     try:
         _require(publication, _wrong_fields(publication, _PUBLICATION), what="the publication of parameters")
         found = {row.key: row for row in map(parameter_row, rows)}
-        bins = {row.leverage_bin for row in found.values()} - {ANY}
+        bins = {bin_of(row.leverage_bin) for row in found.values()} - {ANY}
         if not are_separate(sorted(bins, key=bin_order)):
             _require({"leverage_bin": sorted(bins)}, {"leverage_bin": "must not overlap another bin"}, what="bins of the rows")
         late = {row.key: "must not be known later than the publication" for row in found.values() if row.known_at > publication["known_at"]}

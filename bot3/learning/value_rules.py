@@ -9,6 +9,7 @@ from typing import Any
 
 from bot3.trading.leverage_bins import DEFAULT_BINS, edges_of_bin
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import bin_of
 
 Rule = Callable[[Any], str]
 FINITE = sys.float_info.max
@@ -67,10 +68,14 @@ def text_or_empty(value: Any) -> str:
 
 
 def bin_or_any(value: Any) -> str:
-    """Require the name of a leverage bin, or the wildcard."""
+    """Require the name of a leverage bin, or the wildcard, followed by "@" and a horizon unless that is 24 h."""
     # A bin's name contains its edges: a row is valid without the settings of its home.
-    is_bin = isinstance(value, str) and (value == ANY or edges_of_bin(value) is not None)
-    return "" if is_bin else f"must be a leverage bin such as {DEFAULT_BINS.names[0]}, or {ANY}"
+    try:
+        name = bin_of(value) if isinstance(value, str) else ""
+    except ValueError:
+        name = ""
+    is_bin = name == ANY or edges_of_bin(name) is not None
+    return "" if is_bin else f"must be a leverage bin such as {DEFAULT_BINS.names[0]}, or {ANY}, also followed by a horizon such as @7d"
 
 
 def aware_time(value: Any) -> str:

@@ -50,7 +50,9 @@ class TradeRepository(Protocol):
     """Closed trades, copied from the databases of all bots.
 
     The trade frame has `Trade`'s fields as columns (dates datetime64[us, UTC]) plus `direction`, `leverage_bin`, `feeder_id`, `known_at`
-    (the close date) and `revision` (that of the record when the row was last changed). Trades marked as deleted are not in it.
+    (the close date) and `revision` (that of the record when the row was last changed). `horizon` is the stated one, else that of the
+    source's earlier trades (`trading.horizons.horizons_of_source`); missing in rows of earlier releases until the next sync. Trades marked
+    as deleted are not in the frame.
     """
 
     def upsert(self, trades: Sequence[Trade], /) -> SyncOutcome:

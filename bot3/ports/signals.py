@@ -13,7 +13,7 @@ class SignalStore(Protocol):
     """Signals in partitions, one for each feeder and week. Writing a partition again replaces it as a whole.
 
     The signal frame: feeder_id, pair (str), is_short (bool), confidence (float64), candle_open_time, known_at (datetime64[us, UTC]),
-    model_digest, sorted by known_at, pair.
+    model_digest, horizon (`Horizon`'s value), sorted by known_at, pair.
     """
 
     def write_week(self, feeder_id: str, week: str, signals: pd.DataFrame) -> None:

@@ -15,6 +15,7 @@ from bot3.market.instants import instant_of, instant_us
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.decisions import Book, EntryPlan, HoldReason, PairView
 from bot3.trading.exit_rules import ExitRule
+from bot3.trading.horizons import Horizon
 from bot3.trading.loss_watch import LossWatch, closes_to_judge
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
@@ -297,4 +298,5 @@ def _closed_trade(trade: OpenTrade, matched: MatchedExit, *, bot: str, fee_open:
             leverage=plan.leverage,
         ),
         liquidation_price=float(liquidation) if liquidation is not None else None,
+        horizon=Horizon.of_context(plan.context),
     )

@@ -11,6 +11,7 @@ import pandas as pd
 from bot3.errors import InvalidTradeError
 from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.market.regimes import Regime
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import Signal
 
 
@@ -46,6 +47,7 @@ class SignalTable:
         self.confidences: list[float] = signals["confidence"].tolist()
         self.feeders: list[str] = signals["feeder_id"].tolist()
         self.digests: list[str] = signals["model_digest"].tolist()
+        self.horizons: list[str] = signals["horizon"].tolist()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -67,6 +69,7 @@ class SignalTable:
             candle_open_time=instant_of(int(self.open_us[row])),
             known_at=instant_of(int(self.known_us[row])),
             model_digest=self.digests[row],
+            horizon=Horizon(self.horizons[row]),
         )
 
 

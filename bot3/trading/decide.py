@@ -68,6 +68,7 @@ def decide_entry(
     hold = hold_of_market(signal, view=view, limits=profile.limits, now=now)
     if hold is not None:
         return hold
+    view = view.over(profile.horizon_of(signal.horizon))
     choice = choose_entry(
         signal, profile=profile, book=book, view=view, learning=learning, regime=regime, costs=costs, run_mode=run_mode, now=now
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.orders import Decision, Intent, IntentLeg, OrderSide, OrderType
 from bot3.trading.parameters import ParameterSet
@@ -108,7 +109,7 @@ class PairView:
     mark_rate : float
         Reference rate that `rate` is compared with: the close rate of the newest closed candle.
     sigma : float
-        Volatility over the horizon, known at the newest close; NaN if too few candles are known.
+        Volatility over 24 h (of a view returned by `over`: over its horizon), known at the newest close; NaN if too few candles are known.
     candle_close_time : datetime
         Close of the newest closed candle.
     """
@@ -118,6 +119,10 @@ class PairView:
     mark_rate: float
     sigma: float
     candle_close_time: datetime
+
+    def over(self, horizon: Horizon) -> PairView:
+        """Return the view of 24 h with the volatility over a horizon."""
+        return replace(self, sigma=self.sigma * horizon.sigma_factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

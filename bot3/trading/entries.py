@@ -67,7 +67,8 @@ def choose_entry(
 ) -> EntryChoice | Hold:
     """Choose stop, target and leverage of an entry, from the settings or the learned parameters; return a hold if it may not be traded.
 
-    A bot that learns uses the settings, with the smallest order, only before anything was published, and not in live mode.
+    A bot that learns uses the settings, with the smallest order, only before anything was published, and not in live mode. The view's
+    volatility must be that over the trade's horizon (`PairView.over`).
     """
     bracket = _largest_bracket(view, profile=profile, equity_abs=book.equity_abs)
     if not profile.is_learned:
@@ -211,7 +212,9 @@ def _learned_choice(
         bins = ", ".join(recommendation.open_bins)
         return Hold(pair=signal.pair, reason=HoldReason.LEVERAGE_RANGE, detail={"open_bins": bins, "highest": highest})
     leverage = choose_leverage(sigma=view.sigma, target_volatility=profile.target_volatility, spans=spans)
-    row = parameters.find(pair=signal.pair, is_short=signal.is_short, leverage_bin=profile.bins.name_of(leverage))
+    row = parameters.find(
+        pair=signal.pair, is_short=signal.is_short, leverage_bin=profile.bins.name_of(leverage), horizon=profile.horizon_of(signal.horizon)
+    )
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
     tier = recommendation.tier(signal.feeder_id)
@@ -307,10 +310,11 @@ def _context(
         "confidence": signal.confidence,
         "model_digest": signal.model_digest,
         "sigma": view.sigma,
+        "horizon": profile.horizon_of(signal.horizon).value,
         "stop_loss": stake_of_move(stop_move, leverage=choice.leverage),
         "stop_rate": float(rates[0]),
         "take_profit_rate": None if rates[1] is None else float(rates[1]),
-        **profile.exit_rules.of_trade(sigma=view.sigma, expires_at=signal.known_at + profile.horizon).context(),
+        **profile.exit_rules.of_trade(sigma=view.sigma, expires_at=signal.known_at + profile.duration_of(signal.horizon)).context(),
         "parameters_version": choice.parameters_version,
         "parameters_key": choice.levels.source,
         "recommendation_version": choice.recommendation_version,

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bot3.errors import InvalidTradeError
+from bot3.trading.horizons import Horizon
 from bot3.trading.orders import Fill, FundingPayment, Intent, IntentLeg, IntentState, OrderSide, nearest_stop
 from bot3.trading.trades import ExitReason, RunMode, Trade
 from bot3.trading.units import stop_ratio
@@ -231,6 +232,7 @@ def _trade(position: _Position, *, bot: str, run_mode: RunMode, stop: float | No
         initial_stop_loss_pct=_number(opening, "stop_loss"),
         stop_loss_pct=_stop_ratio(position, stop=stop),
         liquidation_price=_number(opening, "liquidation_price"),
+        horizon=Horizon.of_context(opening.context),
     )
 
 

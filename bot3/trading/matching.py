@@ -31,8 +31,8 @@ EXIT_REASONS = {
 class PairCandles(Protocol):
     """One pair's candles as arrays of shape (n,), oldest first.
 
-    `open_us` are microseconds since 1970; `sigma[i]` is known at the close of candle i; `funding_sum[i]` is the sum of funding rates up to
-    and including the open of candle i. `learning.replay.candle_arrays.CandleArrays` implements this protocol.
+    `open_us` are microseconds since 1970; `sigma[i]` is the volatility over 24 h, known at the close of candle i; `funding_sum[i]` is the
+    sum of funding rates up to and including the open of candle i. `learning.replay.candle_arrays.CandleArrays` implements this protocol.
     """
 
     @property
@@ -62,7 +62,7 @@ class PairCandles(Protocol):
 
     @property
     def sigma(self) -> NDArray[np.float64]:
-        """Return the expected volatility over the horizon."""
+        """Return the expected volatility over 24 h."""
         ...
 
     @property

@@ -119,7 +119,8 @@ ENTRY_CONTEXT = (
     "feeder_id",
     "confidence",
     "model_digest",
-    "sigma",
+    "sigma",  # over the horizon
+    "horizon",  # a `Horizon`'s value
     "stop_loss",  # ratio of the stake, below 0
     "stop_rate",
     "take_profit_rate",  # None: no target

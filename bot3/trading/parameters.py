@@ -10,7 +10,9 @@ from enum import StrEnum
 
 from bot3.errors import LearningError
 from bot3.market.regimes import Regime
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import bin_order
+from bot3.trading.trade_classes import class_label, class_parts, horizon_of
 from bot3.trading.trades import direction
 
 ANY = "*"
@@ -32,7 +34,8 @@ class ExitParameters:
     Parameters
     ----------
     pair, direction, leverage_bin : str
-        The group; "*" for all. Direction is "long" or "short".
+        The group; "*" for all. Direction is "long" or "short"; `leverage_bin` is the label of a bin and a horizon (`trade_classes`), the
+        name of the bin alone for trades of 24 h.
     stop_loss : float
         Below 0: price distance x `leverage_ref` as a ratio of the stake, before fees.
     take_profit_target : float
@@ -124,13 +127,19 @@ class ExitParameters:
 
     @property
     def key(self) -> str:
-        """Return "pair|direction|bin"."""
+        """Return "pair|direction|bin", the bin with "@" and the horizon unless that is 24 h."""
         return f"{self.pair}|{self.direction}|{self.leverage_bin}"
 
     @property
-    def order(self) -> tuple[str, str, tuple[float, float]]:
-        """Return the sort key by pair, direction and bin, the lowest bin first."""
-        return self.pair, self.direction, bin_order(self.leverage_bin)
+    def horizon(self) -> Horizon:
+        """Return the horizon of the group's trades."""
+        return horizon_of(self.leverage_bin)
+
+    @property
+    def order(self) -> tuple[str, str, float, tuple[float, float]]:
+        """Return the sort key by pair, direction, horizon and bin: 24 h first, then the shortest horizon, and the lowest bin first."""
+        leverage_bin, horizon = class_parts(self.leverage_bin)
+        return self.pair, self.direction, 0.0 if horizon is Horizon.DAY else horizon.sigma_factor, bin_order(leverage_bin)
 
     @property
     def target_sigma(self) -> float:
@@ -150,7 +159,8 @@ class ParameterSet:
     Parameters
     ----------
     rows : mapping
-        `ExitParameters.key` to row: cells, then parents "pair|direction|*", "*|direction|*", "*|*|*", and one row per bin "*|*|bin".
+        `ExitParameters.key` to row: cells, then parents "pair|direction|*", "*|direction|*", "*|*|*", and one row per bin "*|*|bin"; for
+        each other horizon with trades the same, with "@" and the horizon.
     regime_factors : mapping
         Regime to (factor on the stop, factor on the target), pooled towards 1.
     version : str
@@ -169,16 +179,19 @@ class ParameterSet:
     computed_at: datetime
     expires_at: datetime
 
-    def find(self, *, pair: str, is_short: bool, leverage_bin: str) -> ExitParameters:
+    def find(self, *, pair: str, is_short: bool, leverage_bin: str, horizon: Horizon = Horizon.DAY) -> ExitParameters:
         """Return the row of a trade: of its pair, direction and bin, else of pair and direction, else of the direction, else of all trades.
+
+        Only rows of its horizon are looked up. If no trade of that horizon was learned from yet, it is the row of all trades of 24 h, whose
+        levels are in units of the volatility over the trade's own horizon as well.
 
         Raises
         ------
         LearningError
             If the row of all trades is missing too.
         """
-        side = direction(is_short=is_short)
-        for key in (f"{pair}|{side}|{leverage_bin}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+        side, own, every = direction(is_short=is_short), class_label(leverage_bin, horizon), class_label(ANY, horizon)
+        for key in (f"{pair}|{side}|{own}", f"{pair}|{side}|{every}", f"*|{side}|{every}", f"*|*|{every}", "*|*|*"):
             row = self.rows.get(key)
             if row is not None:
                 return row

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from bot3.errors import InvalidTradeError
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import LeverageBins
 from bot3.trading.risk import RiskLimits
 from bot3.trading.trades import DIRECTIONS
@@ -45,13 +46,13 @@ class BotProfile:
     leverage_cap : float
         Highest leverage of an entry, inside the bins.
     target_volatility : float
-        Target volatility of the stake over the horizon, by which the leverage is chosen.
+        Target volatility of the stake over a trade's horizon, by which the leverage is chosen.
     wallet_abs : float
         Initial equity of a backtest and of a new paper account, in stake currency.
     stop_loss, take_profit : float
         Stop and target without learning, ratios of the stake: a distance before fees, below 0, and a profit after fees, above 0.
-    horizon : timedelta
-        Maximum duration of a trade; then it is exited.
+    longest_trade : timedelta
+        Maximum duration of a trade of any horizon; then it is exited.
     exit_rules : ExitRules
         Giveback and break-even stop.
     max_stake_ratio, max_pair_notional_ratio, max_gross_notional_ratio : float
@@ -68,7 +69,7 @@ class BotProfile:
     max_open_trades: int
     stop_loss: float
     take_profit: float
-    horizon: timedelta
+    longest_trade: timedelta
     exit_rules: ExitRules
     max_stake_ratio: float
     max_pair_notional_ratio: float
@@ -108,5 +109,13 @@ class BotProfile:
         ):
             if not getattr(self, name) > 0:
                 raise InvalidTradeError(f"{self.name}: {name} must be above 0, was {getattr(self, name)}")
-        if not self.horizon > timedelta(0):
-            raise InvalidTradeError(f"{self.name}: horizon must be above 0, was {self.horizon}")
+        if not self.longest_trade > timedelta(0):
+            raise InvalidTradeError(f"{self.name}: longest_trade must be above 0, was {self.longest_trade}")
+
+    def horizon_of(self, source: Horizon) -> Horizon:
+        """Return the horizon of trades on a source's signals: the source's, or the one that covers `longest_trade` if that is shorter."""
+        return Horizon.covering(min(source.duration, self.longest_trade))
+
+    def duration_of(self, source: Horizon) -> timedelta:
+        """Return the time after a signal at which this bot's trade on it is exited at the latest."""
+        return min(source.duration, self.longest_trade)

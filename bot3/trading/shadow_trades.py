@@ -18,6 +18,7 @@ from bot3.market.instants import instant_of, instant_us, microseconds
 from bot3.trading.backtest_signals import RegimeLine
 from bot3.trading.costs import Costs, close_profit
 from bot3.trading.exits import static_levels
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.matching import MatchedExit, OpenPath, PairCandles, match_trade
 from bot3.trading.profiles import BotProfile
@@ -68,8 +69,8 @@ def shadow_trades(
         A signal frame (`ports.signals`) of one feeder, sorted by known_at. To continue an earlier call, pass the signals known from the
         oldest last close on.
     profile : BotProfile
-        Profile whose stop and target, leverage rule and cap, horizon and exit rules are used; its directions, slots and limits on losses
-        and notional are not.
+        Profile whose stop and target, leverage rule and cap, longest trade and exit rules are used; its directions, slots and limits on
+        losses and notional are not. A trade has the horizon of its signal.
     end : datetime
         Trades that close later are not returned: they are open, and the next call simulates them again.
     last_closes : mapping, optional
@@ -109,7 +110,6 @@ class _ShadowTrader:
         self._market = market
         self._bracket = market.bracket(profile.wallet_abs * profile.max_stake_ratio * profile.leverage_cap)
         self._candle_us = candle // timedelta(microseconds=1)
-        self._horizon_us = profile.horizon // timedelta(microseconds=1)
 
     def trades(self, signals: pd.DataFrame, *, flat_us: int, end_us: int, regimes: RegimeLine) -> Iterator[dict[str, Any]]:
         """Yield the closed trades in order: the next trade begins at the first signal at or after the previous trade's close."""
@@ -117,13 +117,15 @@ class _ShadowTrader:
         entries, is_usable = self._entries(known_us)
         shorts, confidences = signals["is_short"].to_numpy(dtype=np.bool_), signals["confidence"].to_numpy(dtype=np.float64)
         tags = signals[["feeder_id", "model_digest"]].to_numpy(dtype=object)
+        horizons = [Horizon(name) for name in signals["horizon"]]
         row = int(np.searchsorted(known_us, flat_us))
         while row < len(known_us):
             if not is_usable[row]:
                 row += 1
                 continue
             at_us, is_short = int(known_us[row]), bool(shorts[row])
-            path = self._path(int(entries[row]), at_us=at_us, is_short=is_short)
+            sigma = self._sigma(int(entries[row]), horizons[row])
+            path = self._path(int(entries[row]), at_us=at_us, is_short=is_short, sigma=sigma, horizon=horizons[row])
             matched = match_trade(self._candles, path, costs=self._costs, candle_us=self._candle_us)
             if matched is None or matched.close_us > end_us:
                 return
@@ -133,6 +135,7 @@ class _ShadowTrader:
                 "confidence": float(confidences[row]),
                 "open_date": at_us,
                 "regime": str(regimes.at(at_us) or ""),
+                "sigma": sigma,
                 **self._outcome(path, matched),
             }
             row = int(np.searchsorted(known_us, matched.close_us))
@@ -147,8 +150,12 @@ class _ShadowTrader:
         usable: NDArray[np.bool_] = inside & (open_us[at] == known_us) & np.isfinite(sigma) & (sigma > 0.0)
         return entries, usable
 
-    def _path(self, entry: int, *, at_us: int, is_short: bool) -> OpenPath:
-        profile, sigma = self._profile, float(self._candles.sigma[entry - 1])
+    def _sigma(self, entry: int, horizon: Horizon) -> float:
+        """Return the volatility over the horizon that a bot gives a trade on a signal, known at its entry."""
+        return float(self._candles.sigma[entry - 1]) * self._profile.horizon_of(horizon).sigma_factor
+
+    def _path(self, entry: int, *, at_us: int, is_short: bool, sigma: float, horizon: Horizon) -> OpenPath:
+        profile = self._profile
         spans = profile.bins.spans(profile.bins.names, highest=min(profile.leverage_cap, self._bracket.max_leverage))
         leverage = choose_leverage(sigma=sigma, target_volatility=profile.target_volatility, spans=spans)
         levels = static_levels(profile=profile, leverage=leverage, is_short=is_short, costs=self._costs)
@@ -163,7 +170,7 @@ class _ShadowTrader:
             stop_rate=rate_of_move(stop_move, open_rate=open_rate, is_short=is_short),
             take_profit_rate=rate_of_move(levels.take_profit_move, open_rate=open_rate, is_short=is_short),
             maintenance_margin_ratio=maintenance,
-            rule=profile.exit_rules.of_trade(sigma=sigma, expires_at=instant_of(at_us + self._horizon_us)),
+            rule=profile.exit_rules.of_trade(sigma=sigma, expires_at=instant_of(at_us) + profile.duration_of(horizon)),
             break_even_rate=float(self._market.break_even_rate(open_rate, is_short=is_short, costs=self._costs)),
         )
 
@@ -185,7 +192,6 @@ class _ShadowTrader:
             "close_rate": matched.close_rate,
             "close_profit": profit,
             "close_move": profit / path.leverage,
-            "sigma": float(self._candles.sigma[path.entry - 1]),
             "exit_reason": matched.reason.value,
             "close_date": matched.close_us,
             "known_at": matched.close_us,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot3.errors import InvalidTradeError
+from bot3.trading.horizons import Horizon
 
 FEEDER_IDS = tuple(f"F{number:02d}" for number in range(1, 11))
 UNKNOWN_FEEDER = "unknown"
@@ -28,6 +29,8 @@ class Signal:
         Calibrated probability, 0 to 1, that the trade earns more than its costs.
     model_digest : str
         sha256 of the model file that made the signal.
+    horizon : Horizon
+        Longest time that its trade is open.
     """
 
     feeder_id: str
@@ -37,6 +40,7 @@ class Signal:
     candle_open_time: datetime
     known_at: datetime
     model_digest: str
+    horizon: Horizon
 
     def __post_init__(self) -> None:
         if self.feeder_id not in FEEDER_IDS:

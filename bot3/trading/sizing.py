@@ -24,7 +24,7 @@ def choose_leverage(*, sigma: float, target_volatility: float, spans: Sequence[L
     Parameters
     ----------
     sigma : float
-        Volatility over the horizon at entry, a ratio of the price, above 0.
+        Volatility over the trade's horizon at entry, a ratio of the price, above 0.
     target_volatility : float
         Target volatility of the stake over the horizon.
     spans : sequence of (float, float)

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot3.errors import InvalidTradeError
+from bot3.trading.horizons import Horizon
 
 
 class RunMode(StrEnum):
@@ -73,7 +74,8 @@ class Trade:
     moved beyond the entry (freqtrade writes it as a negative number then, too). The close fields are None while open.
     `min_rate` and `max_rate` are the extreme rates seen. `funding_fees` above 0 were received. `amount` is 0 while the entry of an open
     trade is not filled. `order_pattern` shows whether the trade has one entry and one exit: for other trades `open_rate` is the average
-    rate of the last open amount, and `close_rate` the rate of the last exit.
+    rate of the last open amount, and `close_rate` the rate of the last exit. `horizon` was fixed at the entry; None if the source does not
+    state it.
     """
 
     bot: str
@@ -103,6 +105,7 @@ class Trade:
     stop_loss_pct: float | None = None
     liquidation_price: float | None = None
     order_pattern: OrderPattern = OrderPattern.SINGLE
+    horizon: Horizon | None = None
 
     def __post_init__(self) -> None:
         if self.open_rate <= 0.0 or self.stake_amount <= 0.0 or self.amount < 0.0 or (self.amount == 0.0 and not self.is_open):

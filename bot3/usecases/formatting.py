@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from bot3.ports.control import ClockAnchor, ClockSource
 from bot3.trading.currencies import UNKNOWN_CURRENCY, currency_digits
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ANY, ExitParameters
 from bot3.trading.recommendations import Recommendation
+from bot3.trading.trade_classes import class_parts
 
 DASH = "\N{EN DASH}"
 NO_TARGET = "no target, time exit"
@@ -184,11 +186,16 @@ def sentence(text: str) -> str:
 
 
 def group(pair: str, direction: str, leverage_bin: str) -> str:
-    """Return a group of trades as text, "BTC/USDT:USDT, long, 2.0-3.5x"; "*" becomes "all pairs", "long and short" or "all leverage"."""
+    """Return a group of trades as text, "BTC/USDT:USDT, long, 2.0-3.5x"; "*" becomes "all pairs", "long and short" or "all leverage".
+
+    A horizon other than 24 h is appended, ", 7d".
+    """
+    name, horizon = class_parts(leverage_bin)
     parts = (
         "all pairs" if pair == ANY else pair,
         "long and short" if direction == ANY else direction,
-        "all leverage" if leverage_bin == ANY else f"{leverage_bin}x",
+        "all leverage" if name == ANY else f"{name}x",
+        *(() if horizon is Horizon.DAY else (horizon.value,)),
     )
     return ", ".join(parts)
 

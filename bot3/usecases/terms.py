@@ -24,7 +24,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "head": "The last row written of a publication, which states how many rows it has; without it the publication is not read.",
         "heartbeat": "The time and state that a process writes at short intervals; without a recent one it counts as silent.",
         "hold": "A decision not to trade a signal, stored with its reason.",
-        "horizon": "The longest time that a bot of the platform is in a trade, and the span after an entry over which it is replayed.",
+        "horizon": "The longest time that a trade of a signal source is open, fixed at its entry (8h to 7d), and the span of its replay.",
         "known at": "The market time from which a value may be used: the latest time at which any of its inputs could be known.",
         "latch": "A stored stop of a bot's trading that remains after a restart, until a person resumes the bot or its time has passed.",
         "leverage bin": "One of the ranges of leverage (by default five, between 1 and 10) by which trades are grouped.",

@@ -134,7 +134,6 @@ class Platform(Sources):
         costs = ReplayCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
         learning = LearningSettings(
             timeframe=settings.timeframe,
-            horizon=settings.horizon,
             costs=costs,
             size_limits=self.profile("BOT3").size_limits,
             exit_rules=settings.exit_rules,

@@ -189,7 +189,7 @@ class Ports:
             max_open_trades=settings.max_open_trades,
             stop_loss=settings.stop_loss,
             take_profit=settings.take_profit,
-            horizon=settings.horizon,
+            longest_trade=settings.longest_trade,
             exit_rules=settings.exit_rules,
             max_stake_ratio=settings.max_stake_ratio,
             max_pair_notional_ratio=settings.max_pair_notional_ratio,

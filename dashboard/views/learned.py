@@ -21,7 +21,7 @@ from dashboard.home import DashboardHome
 from dashboard.page import missing, not_known, table
 
 ALL_PAIRS = "all pairs"
-_ORDER = ("root", "direction", "bin", "pair", "cell")
+_ORDER = ("root", "horizon", "direction", "bin", "pair", "cell")
 _CELLS = {
     "stop": RATIO,
     "target": RATIO,
@@ -136,7 +136,9 @@ def _show_cells(parameters: ParameterSet, home: DashboardHome) -> None:
     cells = _of_levels(parameters, "cell")
     pairs = sorted({row.pair for row in _of_levels(parameters, "cell", "pair")})
     pair = st.selectbox("pair", [ALL_PAIRS, *pairs], key="pair", bind="query-params")
-    parents = [row for row in _of_levels(parameters, "root", "direction", "pair") if pair in (ALL_PAIRS, row.pair) or row.pair == "*"]
+    parents = [
+        row for row in _of_levels(parameters, "root", "horizon", "direction", "pair") if pair in (ALL_PAIRS, row.pair) or row.pair == "*"
+    ]
     shown = [row for row in cells if pair in (ALL_PAIRS, row.pair)]
     if shown:
         table(parameter_frame(shown, home), cells=_CELLS, alt="Learned values of each pair, direction and bin", key="learned_cells")

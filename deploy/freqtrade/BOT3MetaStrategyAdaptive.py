@@ -54,6 +54,8 @@ DAY_CANDLES = 288
 DEFAULT_EDGES = (1.0, 2.0, 3.5, 5.0, 7.5, 10.0)  # of the leverage bins, if the published rows name none
 HIGHEST_LEVERAGE = 125.0
 LEVERAGE_STEPS = 100  # leverage is chosen in hundredths
+HORIZONS = ((8.0, "@8h"), (24.0, ""), (72.0, "@3d"), (168.0, "@7d"))  # hours, and what follows the bin in the keys of their rows
+OTHER_ROWS = "rows_of_other_horizons"
 # Bounds of published values, which are untrusted: the same as in the platform's own readers (`bot3/learning/validity.py`).
 FACTORS, SIZES = (0.5, 2.0), (0.25, 1.5)
 STATES = ("trade", "probe", "shadow")
@@ -180,7 +182,7 @@ class Parameters:
         Raises UnreadableLearningError if a value is out of bounds, leverage bins overlap, or a row became known later than the version;
         other errors if the contents have another form.
         """
-        rows = [Row.of(row) for row in published["rows"]]
+        rows = [Row.of(row) for row in (*published["rows"], *published.get(OTHER_ROWS, ()))]
         bins = {row["leverage_bin"] for row in published["rows"]} - {"*"}
         if not _are_separate(sorted(bins, key=_edges_of_bin)):
             raise UnreadableLearningError(f"the leverage bins of the rows overlap: {sorted(bins)}")
@@ -200,13 +202,15 @@ class Parameters:
             raise UnreadableLearningError(f"version {parameters.version} contains rows that became known later than itself: {later[:3]}")
         return parameters
 
-    def find(self, *, pair: str, is_short: bool, leverage: float) -> Row:
+    def find(self, *, pair: str, is_short: bool, leverage: float, horizon_hours: float = 24.0) -> Row:
         """Return the row of a trade: of its pair, direction and leverage bin, else of pair and direction, of the direction, or of all.
 
-        Raises EntryRefusedError if there is none, or the leverage is outside the bins.
+        Rows of the horizon are used; without any of it, the row of all trades of 24 h. Raises EntryRefusedError if there is none, or the
+        leverage is outside the bins.
         """
-        side = "short" if is_short else "long"
-        for key in (f"{pair}|{side}|{leverage_bin(leverage, edges=self.edges)}", f"{pair}|{side}|*", f"*|{side}|*", "*|*|*"):
+        side, at = "short" if is_short else "long", suffix_of(horizon_hours)
+        own = leverage_bin(leverage, edges=self.edges)
+        for key in (f"{pair}|{side}|{own}{at}", f"{pair}|{side}|*{at}", f"*|{side}|*{at}", f"*|*|*{at}", "*|*|*"):
             if key in self.rows:
                 return self.rows[key]
         raise EntryRefusedError("missing_parameters", f"version {self.version} has no global row")
@@ -348,7 +352,8 @@ def _require_row(row: Mapping[str, Any]) -> None:
     wrong += [field for field in ("parent", "version") if not isinstance(row.get(field), str) or not row[field]]
     wrong += [] if isinstance(row.get("pair"), str) else ["pair"]
     wrong += [field for field in ROW_OPTIONAL_FLAGS if row.get(field) is not None and not isinstance(row[field], bool)]
-    wrong += [] if row.get("leverage_bin") == "*" or _edges_of_bin(row.get("leverage_bin")) else ["leverage_bin"]
+    leverage_bin = _without_suffix(row.get("leverage_bin"))
+    wrong += [] if leverage_bin == "*" or _edges_of_bin(leverage_bin) else ["leverage_bin"]
     names = {"direction": ("long", "short", "*"), "state": STATES}
     wrong += [field for field, known in names.items() if not isinstance(row.get(field), str) or row[field] not in known]
     wrong = wrong or _contradictions(row)
@@ -424,6 +429,17 @@ def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: 
             top = high if high == edges[-1] else (round(high * LEVERAGE_STEPS) - 1) / LEVERAGE_STEPS
             spans.append((low, min(top, capped)))
     return spans
+
+
+def suffix_of(horizon_hours: float) -> str:
+    """Return what follows the bin in the keys of rows of a horizon: that of the shortest published horizon that is not shorter."""
+    return next((suffix for hours, suffix in HORIZONS if hours >= horizon_hours), HORIZONS[-1][1])
+
+
+def _without_suffix(name: object) -> object:
+    """Return the bin of a published row's `leverage_bin`, without the horizon."""
+    bin_name, at, horizon = name.partition("@") if isinstance(name, str) else (name, "", "")
+    return bin_name if f"{at}{horizon}" in dict(HORIZONS).values() else name
 
 
 def _edges_of_bin(name: object) -> tuple[float, float] | None:
@@ -507,7 +523,7 @@ def draft_plan(
     require_fresh(parameters, recommendation, now=now)
     tier = permitted_tier(enter_tag, recommendation=recommendation, rules=rules)
     leverage = choose_leverage(sigma, recommendation=recommendation, edges=parameters.edges, rules=rules, max_leverage=max_leverage)
-    row = parameters.find(pair=pair, is_short=is_short, leverage=leverage)
+    row = parameters.find(pair=pair, is_short=is_short, leverage=leverage, horizon_hours=rules.horizon_hours)
     if row.state == "shadow":
         raise EntryRefusedError("bin_shadow", row.key)
     factors = parameters.regime_factors.get(recommendation.regime)
@@ -811,12 +827,17 @@ class PublishedInflux:
         heads = self._heads("parameters", start=int(says["full_ns"]))
         full_ns = max(at_ns for at_ns, head in heads if head["is_full"])
         rows = self._rows("adaptive_params_by_pair", start=full_ns, stop=newest_ns)
+        if any(head.get(OTHER_ROWS) for _, head in heads):
+            rows += self._rows("adaptive_params_by_horizon", start=full_ns, stop=newest_ns)
         for at_ns, head in heads:
             if at_ns >= full_ns:
-                _require_complete(rows, at_ns=at_ns, count=int(head["rows"]))
+                _require_complete(rows, at_ns=at_ns, count=int(head["rows"]) + int(head.get(OTHER_ROWS, 0)))
         complete = {at_ns for at_ns, _ in heads}
         newest = {(row["pair"], row["direction"], row["leverage_bin"]): row for row in rows if row["at_ns"] in complete}
-        return Parameters.of({**says, "generated_at": _instant_of(newest_ns), "rows": list(newest.values())})
+        own, others = [], []
+        for row in newest.values():
+            (others if "@" in row["leverage_bin"] else own).append(row)
+        return Parameters.of({**says, "generated_at": _instant_of(newest_ns), "rows": own, OTHER_ROWS: others})
 
     def _read_recommendation(self) -> Recommendation:
         newest_ns, _ = self._heads("recommendation", start=0)[-1]

@@ -52,7 +52,8 @@ def source_of(copy: Copy, influx: InfluxProgram) -> Any:
 def test_influx_given_a_full_and_a_partial_publication_then_it_says_what_the_files_say(
     record: SqlRecord, copy: Copy, influx: InfluxProgram, tmp_path: Path
 ) -> None:
-    full = a_set("v1", a_row(), a_row(pair=PAIR, direction="long", stop_sigma=-0.6), regime_factors=FACTORS)
+    week = a_row(pair=PAIR, direction="long", leverage_bin="*@7d", stop_sigma=-0.8)
+    full = a_set("v1", a_row(), a_row(pair=PAIR, direction="long", stop_sigma=-0.6), week, regime_factors=FACTORS)
     changed = a_row(pair=PAIR, direction="long", stop_sigma=-0.7, known_at=minutes(1))
     record.parameters.publish(full, replaces=None, is_full=True)
     record.parameters.publish(a_set("v2", changed, known_at=minutes(1), regime_factors=FACTORS), replaces="v1", is_full=False)
@@ -68,7 +69,9 @@ def test_influx_given_a_full_and_a_partial_publication_then_it_says_what_the_fil
 
     assert source.parameters(as_of=LATER) == files.parameters(as_of=LATER)
     assert source.recommendation(as_of=LATER) == files.recommendation(as_of=LATER)
-    assert source.parameters(as_of=LATER).find(pair=PAIR, is_short=False, leverage=3.0).stop_sigma == -0.7
+    found = source.parameters(as_of=LATER)
+    assert found.find(pair=PAIR, is_short=False, leverage=3.0).stop_sigma == -0.7
+    assert found.find(pair=PAIR, is_short=False, leverage=3.0, horizon_hours=168.0).stop_sigma == -0.8
 
 
 def test_influx_given_publications_of_before_and_after_a_restore_then_no_entry_until_all_is_published(

@@ -299,6 +299,29 @@ def test_find_goes_from_the_cell_to_its_parents(tmp_path: Path, keys: list[tuple
     assert plan.parameters_key == found
 
 
+@pytest.mark.parametrize(
+    ("hours", "found"),
+    [(24.0, f"{PAIR}|long|*"), (168.0, f"{PAIR}|long|*@7d"), (73.0, f"{PAIR}|long|*@7d"), (72.0, "*|*|*"), (8.0, "*|*|*@8h")],
+)
+def test_draft_plan_given_a_horizon_then_uses_the_rows_of_the_shortest_that_covers_it(tmp_path: Path, hours: float, found: str) -> None:
+    rows = [a_row(pair=PAIR, direction="long", leverage_bin=name) for name in ("*", "*@7d")]
+    source = published(tmp_path, a_row(), a_row(leverage_bin="*@8h"), *rows)
+
+    plan = draft(source, rules=mixin.Rules(horizon_hours=hours))
+
+    assert plan.parameters_key == found
+    assert plan.expires_at == (LATER + timedelta(hours=hours)).isoformat()
+
+
+def test_files_given_rows_of_other_horizons_then_are_apart_from_those_that_older_readers_read(tmp_path: Path) -> None:
+    published(tmp_path, a_row(), a_row(leverage_bin="2.0-3.5@7d"))
+
+    content = json.loads((tmp_path / "adaptive_params.json").read_text(encoding="utf-8"))
+
+    assert [row["leverage_bin"] for row in content["rows"]] == ["*"]
+    assert [row["leverage_bin"] for row in content["rows_of_other_horizons"]] == ["2.0-3.5@7d"]
+
+
 def test_draft_plan_given_the_recommendation_expired_then_no_entry(tmp_path: Path) -> None:
     source = published(tmp_path)
 

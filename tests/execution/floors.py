@@ -18,8 +18,10 @@ from bot3.adapters.sql.bot.store import SqlBotStore
 from bot3.adapters.sql.control.control import SqlControl
 from bot3.adapters.sql.engine import sqlite_url
 from bot3.errors import LearningError
+from bot3.market.timeframes import timeframe_duration
 from bot3.ports.learning import LearningReader
 from bot3.ports.lease import Lease
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.orders import Intent, IntentLeg, OrderStatus, OrderType
 from bot3.trading.profiles import BotProfile
@@ -29,7 +31,7 @@ from execution.bot import Bot, Shared
 from execution.daemon import Daemon
 from execution.runner import BotRunner
 from tests.clocks import MovableClock
-from tests.markets import BTC, CANDLE, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile, candle_frame
+from tests.markets import BTC, COSTS, FIRST, FixedMarkets, FrameCandles, a_market, a_profile, candle_frame
 
 LATENCY = timedelta(seconds=1.5)
 ENTRY_AT = 13
@@ -104,6 +106,7 @@ class Floor:
     learning: LearningReader = field(default_factory=ShelfOfLearning)
     funding: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     speed: float = 60.0
+    timeframe: str = "5m"
     markets: Sequence[Market] = (a_market(),)
     wrap_store: Wrap = lambda port: port
     wrap_exchange: Wrap = lambda port: port
@@ -122,7 +125,7 @@ class Floor:
         self.clock = self.new_clock(FIRST, speed=self.speed)
 
     def open(self) -> Daemon:
-        candles = FrameCandles(dict(self.frames), dict(self.funding))
+        candles = FrameCandles(dict(self.frames), dict(self.funding), timeframe=self.timeframe)
         markets = FixedMarkets(*self.markets)
         self.control = SqlControl.open(sqlite_url(self.home / "control.sqlite"))
         shared = Shared(
@@ -132,7 +135,7 @@ class Floor:
             control=self.control,
             costs=COSTS,
             run_mode=RunMode.PAPER,
-            timeframe="5m",
+            timeframe=self.timeframe,
             protect_deadline=timedelta(seconds=10),
             halt_file=self.home / "HALT",
         )
@@ -149,6 +152,7 @@ class Floor:
                 markets=markets,
                 clock=self.clock,
                 costs=COSTS,
+                timeframe=self.timeframe,
             )
             store, exchange = self.wrap_store(self.stores[name]), self.wrap_exchange(self.exchanges[name])
             flag = FileLatch(self.home / "latches" / f"{name}.json")
@@ -164,7 +168,7 @@ class Floor:
 
     def to_close_of(self, candles: int) -> None:
         """Move the clock to just after the close of a number of candles."""
-        self.clock.move((FIRST + candles * CANDLE + LATENCY - self.clock.now()).total_seconds() / self.speed)
+        self.clock.move((FIRST + candles * timeframe_duration(self.timeframe) + LATENCY - self.clock.now()).total_seconds() / self.speed)
 
     def run_candles(self, first: int, last: int) -> None:
         """Tick once after each close of candles first to last."""
@@ -239,17 +243,28 @@ def locked(floor: Floor, name: str) -> Iterator[None]:
         holder.close()
 
 
-def signal_at(candles: int, *, pair: str = BTC, is_short: bool = False, feeder_id: str = "F01", confidence: float = 0.6) -> Signal:
+def signal_at(
+    candles: int,
+    *,
+    pair: str = BTC,
+    is_short: bool = False,
+    feeder_id: str = "F01",
+    confidence: float = 0.6,
+    horizon: Horizon = Horizon.DAY,
+    timeframe: str = "5m",
+) -> Signal:
     """Return a signal that is known at the close of a number of candles."""
-    known_at = FIRST + candles * CANDLE
+    candle = timeframe_duration(timeframe)
+    known_at = FIRST + candles * candle
     return Signal(
         feeder_id=feeder_id,
         pair=pair,
         is_short=is_short,
         confidence=confidence,
-        candle_open_time=known_at - CANDLE,
+        candle_open_time=known_at - candle,
         known_at=known_at,
         model_digest="d1",
+        horizon=horizon,
     )
 
 

@@ -29,7 +29,7 @@ def learned_floor(open_floor: OpenFloor, **published: Any) -> Floor:
     shelf = ShelfOfLearning()
     for noun, value in published.items():
         shelf.publish(noun, value)
-    profile = a_learned_profile(horizon=timedelta(minutes=20), limits=replace(LIMITS, cool_off=timedelta(0)))
+    profile = a_learned_profile(longest_trade=timedelta(minutes=20), limits=replace(LIMITS, cool_off=timedelta(0)))
     signals = ScriptedSignals(signal_at(ENTRY_AT), signal_at(LATER))
     return open_floor(profiles=[profile], learning=shelf, signals=signals)
 

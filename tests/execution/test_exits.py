@@ -22,7 +22,7 @@ FALLS = (100.0, 100.1, 98.5, 99.0)
 RISES = (100.0, 101.5, 99.9, 101.4)
 UP, DOWN = (100.0, 100.8, 99.9, 100.7), (100.7, 100.75, 100.1, 100.2)
 GIVES_BACK = a_profile(exit_rules=ExitRules(giveback_activation_sigma=0.1))
-SHORT_LIVED = a_profile(horizon=timedelta(minutes=20))
+SHORT_LIVED = a_profile(longest_trade=timedelta(minutes=20))
 
 
 def after_entry(*rows: tuple[float, float, float, float]) -> Rows:

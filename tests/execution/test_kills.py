@@ -26,7 +26,7 @@ STEPS = 29
 def doomed_floor(open_floor: OpenFloor, guillotine: Guillotine) -> Floor:
     floor = open_floor(
         signals=ScriptedSignals(signal_at(ENTRY_AT)),
-        profiles=[a_profile(horizon=timedelta(minutes=20))],
+        profiles=[a_profile(longest_trade=timedelta(minutes=20))],
         wrap_store=guillotine.over,
         wrap_exchange=guillotine.over,
     )

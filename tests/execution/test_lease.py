@@ -60,7 +60,7 @@ LATER = ENTRY_AT + 6
 def test_daemon_given_its_lease_on_the_database_is_lost_then_enters_nothing_and_still_leaves(open_floor: OpenFloor) -> None:
     held = FakeLease()
     signals = ScriptedSignals(signal_at(ENTRY_AT), signal_at(LATER), signal_at(LATER + 3))
-    floor = open_floor(lease=held, signals=signals, profiles=[a_profile(horizon=timedelta(minutes=20))])
+    floor = open_floor(lease=held, signals=signals, profiles=[a_profile(longest_trade=timedelta(minutes=20))])
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT)
 
     held.is_free = False

@@ -186,7 +186,7 @@ def test_reconcile_given_a_fill_that_is_reported_after_a_later_one_then_books_it
 def test_reconcile_given_funding_known_after_the_trade_closed_then_corrects_it_once(open_floor: OpenFloor) -> None:
     late, on_time = FIRST + (ENTRY_AT + 1) * CANDLE, FIRST + (ENTRY_AT + 4) * CANDLE
     known, all_of_it = funding_frame([on_time], [0.002]), funding_frame([late, on_time], [0.001, 0.002])
-    floor = open_floor(profiles=[a_profile(horizon=timedelta(minutes=20))], funding={BTC: known})
+    floor = open_floor(profiles=[a_profile(longest_trade=timedelta(minutes=20))], funding={BTC: known})
     floor.run_candles(ENTRY_AT - 1, ENTRY_AT + 8)
     before = floor.closed_trade()
     candles = floor.bots["BOT1"].shared.candles

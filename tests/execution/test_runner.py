@@ -18,16 +18,18 @@ import pytest
 
 from bot3.learning.replay.candle_arrays import candle_arrays
 from bot3.market.regimes import Regime
-from bot3.market.timeframes import candle_open_time
+from bot3.market.timeframes import candle_open_time, timeframe_duration
 from bot3.trading.backtest import BacktestResult, backtest
 from bot3.trading.decisions import HoldReason, Learning
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterState
 from bot3.trading.profiles import BotProfile
 from bot3.trading.recommendations import FeederTier
 from bot3.trading.risk import Breach
 from bot3.trading.signals import FEEDER_IDS, Signal
+from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import DIRECTIONS, ExitReason, Trade
 from tests.execution.floors import ENTRY_AT, Floor, OpenFloor, ScriptedSignals, ShelfOfLearning, signal_at
 from tests.learned import a_recommendation, a_row, a_set
@@ -37,25 +39,32 @@ LENGTH = 150
 PROFILE = a_profile(
     directions=frozenset({"long", "short"}),
     max_open_trades=1,
-    horizon=timedelta(hours=3),
+    longest_trade=timedelta(hours=3),
     stop_loss=-0.2,
     take_profit=0.25,
     leverage_cap=10.0,
-    target_volatility=0.12,
+    target_volatility=0.196,  # of trades of 8 h, the horizon that covers their three hours
     limits=LIMITS,
 )
 NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
-MEAN_SIGMA = 0.021
+MEAN_SIGMA = 0.042  # over 8 h
 SEED_OF = {Breach.DAILY_LOSS: 30, Breach.DRAWDOWN: 22}
 """Worlds in which a position breaks the limit at a close that made no signal known, and recovers."""
 UNLIMITED = replace(LIMITS, daily_loss_reducing=-0.8, daily_loss_halted=-0.9, max_drawdown=-0.9)
 FUNDING = funding_frame([FIRST + number * CANDLE for number in (48, 96, 144)], [0.001, -0.0005, 0.0003])
 
 
-def some_signals(seed: int, *, length: int = LENGTH) -> list[Signal]:
+def some_signals(seed: int, *, length: int = LENGTH, horizon: Horizon = Horizon.DAY, timeframe: str = "5m") -> list[Signal]:
     rng = np.random.default_rng(seed)
     return [
-        signal_at(number, pair=pair, is_short=bool(rng.random() < 0.5), confidence=round(float(rng.uniform(0.5, 0.9)), 6))
+        signal_at(
+            number,
+            pair=pair,
+            is_short=bool(rng.random() < 0.5),
+            confidence=round(float(rng.uniform(0.5, 0.9)), 6),
+            horizon=horizon,
+            timeframe=timeframe,
+        )
         for number in range(ENTRY_AT, length - 1)
         for pair in (BTC, ETH)
         if rng.random() < 0.15
@@ -63,27 +72,27 @@ def some_signals(seed: int, *, length: int = LENGTH) -> list[Signal]:
 
 
 def signal_frame(signals: list[Signal]) -> pd.DataFrame:
-    names = ("feeder_id", "pair", "is_short", "confidence", "candle_open_time", "known_at", "model_digest")
+    names = ("feeder_id", "pair", "is_short", "confidence", "candle_open_time", "known_at", "model_digest", "horizon")
     frame = pd.DataFrame({name: [getattr(signal, name) for signal in signals] for name in names})
     times = {name: frame[name].astype("datetime64[us, UTC]") for name in ("candle_open_time", "known_at")}
     return frame.assign(**times).sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
 
 
 def backtested(
-    frames: dict[str, pd.DataFrame], signals: list[Signal], profile: BotProfile, *, length: int, learning: Learning
+    frames: dict[str, pd.DataFrame], signals: list[Signal], profile: BotProfile, *, length: int, learning: Learning, timeframe: str
 ) -> BacktestResult:
     """Return what a backtest makes up to the close that the daemon's last tick is at: the last close but one."""
-    horizon = profile.horizon // CANDLE
-    made = {pair: candle_arrays(frame, FUNDING, horizon_candles=horizon) for pair, frame in frames.items()}
+    candle = timeframe_duration(timeframe)
+    made = {pair: candle_arrays(frame, FUNDING, horizon_candles=timedelta(hours=24) // candle) for pair, frame in frames.items()}
     return backtest(
         signal_frame(signals),
         made,
         profile,
         markets={pair: a_market(pair) for pair in frames},
         costs=COSTS,
-        candle=CANDLE,
-        start=FIRST + (ENTRY_AT - 1) * CANDLE,
-        end=FIRST + (length - 1) * CANDLE,
+        candle=candle,
+        start=FIRST + (ENTRY_AT - 1) * candle,
+        end=FIRST + (length - 1) * candle,
         parameters_at=lambda _: learning.parameters,
         recommendations_at=lambda _: learning.recommendation,
     )
@@ -108,9 +117,13 @@ def both(
     restart_every: int = LENGTH,
     length: int = LENGTH,
     learning: Learning = NOTHING_LEARNED,
+    horizon: Horizon = Horizon.DAY,
+    timeframe: str = "5m",
 ) -> Lives:
     frames = {pair: random_candles(seed * 2 + index, candles=length) for index, pair in enumerate((BTC, ETH))}
-    signals = some_signals(seed, length=length)
+    opens = pd.Series(pd.date_range(FIRST, periods=length, freq=timeframe_duration(timeframe))).astype("datetime64[us, UTC]")
+    frames = {pair: frame.assign(open_time=opens) for pair, frame in frames.items()}
+    signals = some_signals(seed, length=length, horizon=horizon, timeframe=timeframe)
     floor: Floor = open_floor(
         frames=frames,
         funding=dict.fromkeys(frames, FUNDING),
@@ -118,12 +131,13 @@ def both(
         profiles=[profile],
         learning=published(learning),
         markets=[a_market(BTC), a_market(ETH)],
+        timeframe=timeframe,
     )
     for number in range(ENTRY_AT - 1, length):
         floor.run_candles(number, number)
         if number % restart_every == 0:
             floor.reopen()
-    result = backtested(frames, signals, profile, length=length, learning=learning)
+    result = backtested(frames, signals, profile, length=length, learning=learning, timeframe=timeframe)
     return Lives(
         floor.stores[profile.name].closed_trades(closed_since=None),
         Counter(_limit_of(reason) for reason in floor.holds(profile.name)),
@@ -148,7 +162,7 @@ def all_bins_learned() -> Learning:
         a_row(
             pair=pair,
             direction=side,
-            leverage_bin=name,
+            leverage_bin=class_label(name, Horizon.EIGHT_HOURS),
             state=ParameterState.TRADE,
             lower_bound=0.002,
             stop_sigma=-0.5 - 0.02 * number,
@@ -177,9 +191,9 @@ def _limit_of(reason: str) -> str:
     return "limit" if reason in limits else reason
 
 
-def story(trade: Trade) -> tuple[str, bool, datetime, datetime | None, str | None]:
+def story(trade: Trade) -> tuple[str, bool, datetime, datetime | None, str | None, Horizon | None]:
     closed = None if trade.close_date is None else candle_open_time(trade.close_date, "5m")
-    return trade.pair, trade.is_short, candle_open_time(trade.open_date, "5m"), closed, trade.exit_reason
+    return trade.pair, trade.is_short, candle_open_time(trade.open_date, "5m"), closed, trade.exit_reason, trade.horizon
 
 
 def numbers(trade: Trade) -> tuple[float | None, ...]:
@@ -218,13 +232,31 @@ def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_
     open_floor: OpenFloor, leverage_bin: str, leverage: float
 ) -> None:
     target = MEAN_SIGMA * leverage
-    profile = replace(PROFILE, name="BOT3", is_learned=True, horizon=timedelta(hours=2), limits=UNLIMITED, target_volatility=target)
+    profile = replace(PROFILE, name="BOT3", is_learned=True, longest_trade=timedelta(hours=2), limits=UNLIMITED, target_volatility=target)
 
     lives = both(open_floor, seed=3, profile=profile, length=60, learning=all_bins_learned())
 
     bins = [DEFAULT_BINS.name_of(trade.leverage) for trade in lives.tested]
     assert bins.count(leverage_bin) >= 2
     assert len({trade.leverage for trade in lives.tested}) >= 3
+    assert_same(lives)
+
+
+@pytest.mark.parametrize(("horizon", "timeframe", "length"), [("8h", "30m", 60), ("24h", "1h", 70), ("3d", "4h", 70), ("7d", "8h", 70)])
+def test_daemon_given_signals_of_a_horizon_then_leaves_at_its_end_as_a_backtest(
+    open_floor: OpenFloor, horizon: str, timeframe: str, length: int
+) -> None:
+    limits = replace(UNLIMITED, cool_off=timedelta(0))
+    profile = replace(PROFILE, longest_trade=timedelta(days=7), stop_loss=-0.9, take_profit=5.0, limits=limits, max_open_trades=2)
+    profile = replace(profile, exit_rules=ExitRules(giveback_activation_sigma=50.0))
+
+    lives = both(open_floor, seed=3, profile=profile, length=length, horizon=Horizon(horizon), timeframe=timeframe)
+
+    assert lives.tested
+    for trade in lives.tested:
+        assert (trade.exit_reason, trade.horizon) == ("time_exit", Horizon(horizon))
+        assert trade.close_date is not None
+        assert trade.close_date - trade.open_date == Horizon(horizon).duration
     assert_same(lives)
 
 
@@ -237,7 +269,7 @@ def test_daemon_given_a_volatility_that_moves_then_trades_as_a_backtest_in_each_
             replace(
                 PROFILE,
                 # A halted daemon leaves at stop and target only.
-                horizon=timedelta(hours=24),
+                longest_trade=timedelta(hours=24),
                 exit_rules=ExitRules(giveback_activation_sigma=50.0),
                 stop_loss=-0.15,
                 take_profit=0.12,

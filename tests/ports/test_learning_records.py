@@ -53,7 +53,8 @@ def record(new_record: NewRecord) -> PlatformRecord:
 
 
 def test_parameters_given_a_publication_then_returns_it_whole(record: PlatformRecord) -> None:
-    published = a_set("v1", a_row(), a_row(**CELL, win_rate=None, left_out_count=3, late_count=1, is_censored=True))
+    week = (a_row(leverage_bin="*@7d", parent="*|*|*"), a_row(**CELL | {"leverage_bin": "5.0-7.5@7d"}))
+    published = a_set("v1", a_row(), a_row(**CELL, win_rate=None, left_out_count=3, late_count=1, is_censored=True), *week)
 
     assert record.parameters.publish(published, replaces=None, is_full=True) == 1
 
@@ -61,13 +62,14 @@ def test_parameters_given_a_publication_then_returns_it_whole(record: PlatformRe
 
 
 def test_parameters_given_an_increment_then_takes_the_newest_of_each_group(record: PlatformRecord) -> None:
-    record.parameters.publish(a_set("v1", a_row(), a_row(**CELL)), replaces=None, is_full=True)
+    week = a_row(leverage_bin="*@7d")
+    record.parameters.publish(a_set("v1", a_row(), a_row(**CELL), week), replaces=None, is_full=True)
     increment = a_set("v2", a_row(**CELL, stop_sigma=-4.0), known_at=minutes(5), regime_factors={Regime.SIDEWAYS: (1.0, 1.0)})
     record.parameters.publish(increment, replaces="v1", is_full=False)
 
     now, before = record.parameters.as_of(minutes(5)), record.parameters.as_of(minutes(4))
 
-    assert {key: row.version for key, row in now.rows.items()} == {"*|*|*": "v1", f"{PAIR}|long|5.0-7.5": "v2"}
+    assert {key: row.version for key, row in now.rows.items()} == {"*|*|*": "v1", "*|*|*@7d": "v1", f"{PAIR}|long|5.0-7.5": "v2"}
     assert (now.version, now.expires_at, now.regime_factors) == ("v2", increment.expires_at, increment.regime_factors)
     assert {row.version for row in before.rows.values()} == {"v1"}
     assert before.version == "v1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields, replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from bot3.adapters.sql.bot.tables import trades
 from bot3.adapters.sql.bot.trade_rows import trade_row
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.ports.trades import TradeReader
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import OrderPattern, RunMode, Trade
 from bot3.usecases.learning.sync_trades import sync_trades
 from tests.conftest import NewStore
@@ -83,6 +85,14 @@ def test_closed_trades_given_one_then_returns_it_whole(source: Source) -> None:
 
     assert source.reader.closed_trades(closed_since=None) == [trade]
     assert source.reader.bot == "BOT1"
+
+
+def test_closed_trades_given_one_of_our_own_with_a_horizon_then_returns_it(new_store: NewStore) -> None:
+    url = new_store()
+    with closing(SqlBotStore.open(url, bot="BOT1", run_mode=RunMode.PAPER, account=ACCOUNT)) as store:
+        write_ours(url, a_closed_trade(1, horizon=Horizon.THREE_DAYS))
+
+        assert [trade.horizon for trade in store.closed_trades(closed_since=None)] == [Horizon.THREE_DAYS]
 
 
 def test_closed_trades_given_a_time_then_it_is_in_and_what_is_before_is_out(source: Source) -> None:

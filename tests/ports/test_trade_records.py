@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import StoreError
 from bot3.ports.record import PlatformRecord
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import ExitReason, RunMode, Trade
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, a_closed_trade, minutes
@@ -49,6 +50,43 @@ def test_upsert_trades_given_new_changed_and_same_then_counts_and_stamps(record:
     frame = record.trades.frame(as_of=None, run_modes=PAPER)
     assert frame["revision"].tolist() == [1, 2, 2]
     assert ids(record.trades.frame(as_of=None, run_modes=PAPER, since_revision=1)) == [2, 3]
+
+
+def held(trade_id: int, *, opened_h: float, hours: float, **changes: object) -> Trade:
+    """Return a foreign trade that was open for some hours from an hour on."""
+    opened = OPENED + timedelta(hours=opened_h)
+    return a_closed_trade(trade_id, bot="GRID7", open_date=opened, close_date=opened + timedelta(hours=hours), **changes)
+
+
+def horizons(record: PlatformRecord) -> dict[int, str]:
+    frame = record.trades.frame(as_of=None, run_modes=PAPER)
+    return dict(zip(frame["trade_id"].tolist(), frame["horizon"].tolist(), strict=True))
+
+
+def test_upsert_trades_given_no_horizon_then_it_is_that_of_the_tags_earlier_trades(record: PlatformRecord) -> None:
+    trades = [
+        held(1, opened_h=0, hours=2),
+        held(2, opened_h=1, hours=2),  # when it was entered, none had closed
+        held(3, opened_h=4, hours=60),
+        held(4, opened_h=5, hours=1, enter_tag="other"),
+        held(5, opened_h=70, hours=1),
+        held(6, opened_h=70, hours=1, horizon=Horizon.WEEK),
+    ]
+
+    record.trades.upsert(trades[:3])
+    record.trades.upsert(trades)
+
+    assert horizons(record) == {1: "24h", 2: "24h", 3: "8h", 4: "24h", 5: "3d", 6: "7d"}
+
+
+def test_upsert_trades_given_them_again_later_then_horizons_stay_and_nothing_changes(record: PlatformRecord) -> None:
+    record.trades.upsert([held(number, opened_h=8 * number, hours=7) for number in range(4)])
+    before = horizons(record)
+
+    outcome = record.trades.upsert([held(number, opened_h=8 * number, hours=7) for number in range(4)])
+
+    assert (outcome.unchanged, horizons(record)) == (4, before)
+    assert before == {0: "24h", 1: "8h", 2: "8h", 3: "8h"}
 
 
 def test_upsert_trades_given_the_same_twice_then_the_revision_stays(record: PlatformRecord) -> None:

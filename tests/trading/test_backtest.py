@@ -38,7 +38,7 @@ def signal_frame(rows: list[tuple[int, str, str, bool, float]]) -> pd.DataFrame:
     """Return signals of (candle, pair, feeder, is_short, confidence), known at the candle's close."""
     opens = pd.Series([FIRST + row[0] * CANDLE for row in rows], dtype="datetime64[us, UTC]")
     frame = pd.DataFrame(rows, columns=["candle", "pair", "feeder_id", "is_short", "confidence"])
-    frame = frame.assign(candle_open_time=opens, known_at=opens + CANDLE, model_digest="d1").drop(columns="candle")
+    frame = frame.assign(candle_open_time=opens, known_at=opens + CANDLE, model_digest="d1", horizon="24h").drop(columns="candle")
     return frame.sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
 
 

@@ -20,6 +20,7 @@ def frame_of(*rows: tuple[int, str, bool]) -> pd.DataFrame:
     columns: dict[str, Any] = {"pair": [row[1] for row in rows], "is_short": pd.Series([row[2] for row in rows], dtype=bool)}
     return pd.DataFrame(
         {"known_at": known, "candle_open_time": known - CANDLE, **columns, "confidence": 0.6, "feeder_id": "F01", "model_digest": "d1"}
+        | {"horizon": "24h"}
     )
 
 

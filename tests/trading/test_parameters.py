@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot3.errors import LearningError
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet
 from tests.learned import a_row, a_set
@@ -39,6 +40,29 @@ def test_find_given_a_trade_then_is_the_row_of_its_cell_or_of_the_nearest_parent
     pair: str, is_short: bool, leverage: float, key: str
 ) -> None:
     assert learned().find(pair=pair, is_short=is_short, leverage_bin=DEFAULT_BINS.name_of(leverage)).key == key
+
+
+@pytest.mark.parametrize(
+    ("left_out", "key"),
+    [
+        ((), "BTC/USDT:USDT|long|5.0-7.5@7d"),
+        (("BTC/USDT:USDT|long|5.0-7.5@7d",), "BTC/USDT:USDT|long|*@7d"),
+        (("BTC/USDT:USDT|long|5.0-7.5@7d", "BTC/USDT:USDT|long|*@7d"), "*|*|*@7d"),
+        (("BTC/USDT:USDT|long|5.0-7.5@7d", "BTC/USDT:USDT|long|*@7d", "*|*|*@7d"), "*|*|*"),
+    ],
+)
+def test_find_given_a_trade_of_another_horizon_then_is_a_row_of_that_or_of_all_trades(left_out: tuple[str, ...], key: str) -> None:
+    week = (
+        a_row(leverage_bin="*@7d"),
+        a_row(pair=BTC, direction="long", leverage_bin="*@7d"),
+        a_row(**CELL | {"leverage_bin": "5.0-7.5@7d"}),
+    )
+    parameters = a_set("p1", *ROWS, *(row for row in week if row.key not in left_out))
+
+    found = parameters.find(pair=BTC, is_short=False, leverage_bin="5.0-7.5", horizon=Horizon.WEEK)
+
+    assert found.key == key
+    assert parameters.find(pair=BTC, is_short=False, leverage_bin="5.0-7.5").key == "BTC/USDT:USDT|long|5.0-7.5"
 
 
 def test_find_given_no_global_row_then_is_refused() -> None:

@@ -21,7 +21,7 @@ from tests.markets import a_profile
         {"take_profit": -0.03},
         {"max_open_trades": 0},
         {"target_volatility": 0.0},
-        {"horizon": timedelta(0)},
+        {"longest_trade": timedelta(0)},
     ],
     ids=str,
 )

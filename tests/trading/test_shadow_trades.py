@@ -16,6 +16,7 @@ from bot3.errors import InvalidTradeError
 from bot3.market.volatility import expected_sigma
 from bot3.trading.backtest import backtest
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.profiles import BotProfile
 from bot3.trading.shadow_trades import SHADOW_COLUMNS, shadow_trades
@@ -31,7 +32,7 @@ def signals_of(seed: int, *, feeder_id: str = "F01", pairs: tuple[str, ...] = (B
     rows = [(pair, index) for index in range(390) for pair in pairs if rng.random() < 0.4]
     opens = pd.Series([FIRST + index * CANDLE for _, index in rows], dtype="datetime64[us, UTC]")
     columns = {"feeder_id": feeder_id, "pair": [pair for pair, _ in rows], "is_short": rng.random(len(rows)) < 0.5}
-    times = {"candle_open_time": opens, "known_at": opens + CANDLE, "model_digest": "d1"}
+    times = {"candle_open_time": opens, "known_at": opens + CANDLE, "model_digest": "d1", "horizon": "24h"}
     return pd.DataFrame({**columns, "confidence": rng.uniform(0.5, 0.9, len(rows)), **times})
 
 
@@ -101,6 +102,17 @@ def test_shadow_trades_given_one_pair_then_earn_what_a_bot_without_limits_earns(
     assert [trade.open_date for trade in trades] == list(shadows["open_date"])
     # A bot's stop and target stand on ticks, a shadow's do not.
     assert [trade.close_profit for trade in trades] == pytest.approx(list(shadows["close_profit"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("horizon", ["8h", "24h"])
+def test_shadow_trades_given_signals_of_a_horizon_then_leave_at_its_end_with_the_volatility_over_it(horizon: str) -> None:
+    never = a_profile(stop_loss=-0.9, take_profit=9.0, exit_rules=ExitRules(giveback_activation_sigma=99.0))
+
+    trades = shadow(signals_of(1).assign(horizon=horizon), 1, profile=never)
+
+    assert set(trades["exit_reason"]) == {"time_exit"}
+    assert set(trades["close_date"] - trades["open_date"]) == {pd.Timedelta(Horizon(horizon).duration)}
+    assert list(trades["sigma"]) == pytest.approx([0.03 * Horizon(horizon).sigma_factor] * len(trades))
 
 
 def test_shadow_trades_given_a_volatility_that_moves_then_reads_the_one_known_at_the_signals_close() -> None:

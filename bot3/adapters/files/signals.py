@@ -11,6 +11,7 @@ import pandas as pd
 from bot3.errors import SettingsError, StoreError, file_error_kind
 from bot3.file_replacement import replacing
 from bot3.market.weeks import week_of, week_start
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import FEEDER_IDS
 
 SIGNAL_DTYPES = {
@@ -21,6 +22,7 @@ SIGNAL_DTYPES = {
     "candle_open_time": "datetime64[us, UTC]",
     "known_at": "datetime64[us, UTC]",
     "model_digest": "str",
+    "horizon": "str",
 }
 
 
@@ -111,6 +113,10 @@ def _write(path: Path, frame: pd.DataFrame) -> None:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path).loc[:, list(SIGNAL_DTYPES)].astype(SIGNAL_DTYPES)
+        frame = pd.read_parquet(path)
+        if "horizon" not in frame.columns:
+            # Written by an earlier release, whose trades were open for 24 h at most.
+            frame["horizon"] = Horizon.DAY.value
+        return frame.loc[:, list(SIGNAL_DTYPES)].astype(SIGNAL_DTYPES)
     except Exception as error:  # the parser raises many errors for the same failure
         raise StoreError(f"{path} cannot be read ({type(error).__name__}: {error}): generate this week's signals again") from error

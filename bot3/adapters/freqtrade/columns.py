@@ -81,6 +81,7 @@ class FreqtradeColumns(FreqtradeTrades):
         # Adding zero turns minus zero into zero, as for rows that are read one by one.
         known["funding_fees"] = np.nan_to_num(known["funding_fees"], nan=0.0) + 0.0
         known["order_pattern"] = _order_patterns(read)
+        known["horizon"] = np.full(count, None, dtype="object")
         return TradeColumns(arrays={name: known[name] for name in COLUMNS})
 
 

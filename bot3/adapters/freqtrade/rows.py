@@ -105,6 +105,7 @@ def trade_or_refusal(row: Mapping[str, Any], origin: TradeOrigin) -> Trade | Ref
         initial_stop_loss_pct=_finite(row.get("initial_stop_loss_pct")),
         stop_loss_pct=_finite(row.get("stop_loss_pct")),
         liquidation_price=_finite(row.get("liquidation_price")),
+        horizon=None,
         order_pattern=OrderPattern.of_counts(entries=int(row["entries"]), exits=int(row["exits"]), grew=grew(row)),
         **numbers,
         **closes,

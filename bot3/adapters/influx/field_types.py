@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from bot3.adapters.influx.line_protocol import Kind
 from bot3.adapters.influx.points import (
     BY_BIN,
+    BY_HORIZON,
     BY_PAIR,
     HEADS,
     MANIFEST,
@@ -23,6 +24,7 @@ from bot3.adapters.influx.points import (
 
 _WRITTEN: Mapping[str, Mapping[str, Kind]] = {
     BY_PAIR: PARAMETER_KINDS,
+    BY_HORIZON: PARAMETER_KINDS,
     BY_BIN: PARAMETER_KINDS,
     SCORES: SCORE_KINDS,
     REGIMES: REGIME_KINDS,

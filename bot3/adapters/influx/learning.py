@@ -8,6 +8,7 @@ from typing import Any
 
 from bot3.adapters.influx.line_protocol import instant_of_ns
 from bot3.adapters.influx.points import (
+    BY_HORIZON,
     BY_PAIR,
     PARAMETER_KINDS,
     PARAMETER_TAGS,
@@ -60,16 +61,24 @@ class InfluxParameters:
     def _parameter_points(self, first: int, last: int, heads: Sequence[Manifest]) -> list[Point]:
         points: list[Point] = []
         if self._held is not None and self._held[0] == first and self._held[1] <= last:
-            since = self._publications.points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=self._held[1] + 1, stop=last)
-            points = [*self._held[2], *since]
+            points = [*self._held[2], *self._rows(self._held[1] + 1, last, heads)]
         # A publication that was written late, before the cached span, lacks rows in the cache: then all rows are read again.
         if not points or incomplete(points, heads):
-            points = self._publications.points(BY_PAIR, PARAMETER_TAGS, PARAMETER_KINDS, start=first, stop=last)
+            points = self._rows(first, last, heads)
         require_complete(points, heads, what="parameters")
         if self._remembers:
             complete = {head.at_ns for head in heads}
             self._held = (first, last, [point for point in points if point[0] in complete])
         return points
+
+    def _rows(self, first: int, last: int, heads: Sequence[Manifest]) -> list[Point]:
+        """Return the rows of a span; those of other horizons are requested only if a head says that there are some."""
+        measurements = (BY_PAIR, BY_HORIZON) if any(head.other_rows for head in heads if head.at_ns >= first) else (BY_PAIR,)
+        return [
+            point
+            for measurement in measurements
+            for point in self._publications.points(measurement, PARAMETER_TAGS, PARAMETER_KINDS, start=first, stop=last)
+        ]
 
 
 class InfluxFeederScores:

@@ -18,12 +18,17 @@ from numpy.typing import NDArray
 from bot3.adapters.influx.line_protocol import PLACES, Kind, field_parts, joined, line, point_ns, require_time, tag_texts, tag_value
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.publisher import Head, Origin, ParameterPublication, PublicationKind, RecommendationPublication, ScorePublication
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.trading.recommendations import FeederScore
 
 HEADS = "publications"
 BY_PAIR, BY_BIN = "adaptive_params_by_pair", "adaptive_params"
+BY_HORIZON = "adaptive_params_by_horizon"
+"""Rows of horizons other than 24 h, apart from the others: readers that know no horizons would count them, and refuse their labels."""
 SCORES, REGIMES, RECOMMENDATIONS, TRADES = "feeder_scores", "regime_state", "meta_recommendations", "trades"
+OTHER_ROWS = "rows_of_other_horizons"
+"""Number of rows in `BY_HORIZON`, in the head of a publication of parameters; heads of earlier releases lack it and have none."""
 MANIFEST: Mapping[str, Kind] = {"manifest": "text"}
 """One field, so that a head is written as a whole or not at all."""
 
@@ -62,7 +67,7 @@ TRADE_KINDS: Mapping[str, Kind] = (
     {"trade_id": "int", "account": "text", "is_short": "bool", "open_date": "time", "enter_tag": "text", "exit_reason": "text"}
     | dict.fromkeys(("leverage", "open_rate", "amount", "stake_amount", "fee_open", "fee_close", "close_rate", "close_profit"), "float")
     | dict.fromkeys(("close_profit_abs", "funding_fees", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct"), "float")
-    | {"liquidation_price": "float", "digest": "text"}
+    | {"liquidation_price": "float", "digest": "text", "horizon": "text"}
 )
 
 
@@ -78,20 +83,26 @@ class Points:
 def parameter_points(publication: ParameterPublication, origin: Origin) -> Points:
     """Return the points of a publication of parameters.
 
-    They are a row for each pair, direction and leverage bin, the rows of whole leverage bins once more in the measurement that older
-    readers read, and the head.
+    They are a row for each pair, direction, leverage bin and horizon, the rows of whole leverage bins of 24 h once more in the measurement
+    that older readers read, and the head.
     """
     parameters = publication.parameters
     at_ns = point_ns(parameters.known_at, publication.seq)
     ending = {"expires_at": parameters.expires_at}
     rows = [
-        line(BY_PAIR, _tags(row, PARAMETER_TAGS), _fields(row, PARAMETER_KINDS) | ending, kinds=PARAMETER_KINDS, at_ns=at_ns)
+        line(
+            BY_PAIR if row.horizon is Horizon.DAY else BY_HORIZON,
+            _tags(row, PARAMETER_TAGS),
+            _fields(row, PARAMETER_KINDS) | ending,
+            kinds=PARAMETER_KINDS,
+            at_ns=at_ns,
+        )
         for row in parameters.rows.values()
     ]
     bins = [
         line(BY_BIN, {"leverage_bin": row.leverage_bin}, _fields(row, PARAMETER_KINDS) | ending, kinds=PARAMETER_KINDS, at_ns=at_ns)
         for row in parameters.rows.values()
-        if (row.pair, row.direction) == (ANY, ANY) and row.leverage_bin != ANY
+        if (row.pair, row.direction) == (ANY, ANY) and row.leverage_bin != ANY and row.horizon is Horizon.DAY
     ]
     return Points(
         at_ns=at_ns, rows=(*rows, *bins), head=_head_line(PublicationKind.PARAMETERS, at_ns, _parameter_manifest(publication), origin)
@@ -206,10 +217,12 @@ def _compact(value: Mapping[str, Any]) -> str:
 
 def _parameter_manifest(publication: ParameterPublication) -> dict[str, Any]:
     parameters: ParameterSet = publication.parameters
+    others = sum(row.horizon is not Horizon.DAY for row in parameters.rows.values())
     return {
         "seq": publication.seq,
         "version": parameters.version,
-        "rows": len(parameters.rows),
+        "rows": len(parameters.rows) - others,
+        OTHER_ROWS: others,
         "is_full": publication.is_full,
         "full_ns": point_ns(publication.full_known_at, publication.full_seq),
         "learned_revision": parameters.revision,

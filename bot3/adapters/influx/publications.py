@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot3.adapters.influx.line_protocol import Kind, field_of, instant_of_ns, parse_ns, point_ns, text_of_tag
-from bot3.adapters.influx.points import HEADS, head_of, origin_mark, origin_of_manifest
+from bot3.adapters.influx.points import HEADS, OTHER_ROWS, head_of, origin_mark, origin_of_manifest
 from bot3.adapters.influx.server import InfluxServer
 from bot3.errors import LearningError
 from bot3.learning.validity import refusing
@@ -85,8 +85,13 @@ class Manifest:
 
     @property
     def rows(self) -> int:
-        """Return the number of rows of the publication."""
-        return int(self.says["rows"])
+        """Return the number of rows of the publication, those of other horizons included."""
+        return int(self.says["rows"]) + self.other_rows
+
+    @property
+    def other_rows(self) -> int:
+        """Return the number of parameter rows of horizons other than 24 h; 0 for other kinds of publications."""
+        return int(self.says.get(OTHER_ROWS, 0))
 
     def is_of(self, origin: Origin) -> bool:
         """Return whether the publication is of a record and epoch."""

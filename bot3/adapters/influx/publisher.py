@@ -15,6 +15,7 @@ from bot3.adapters.influx.dead_letters import DeadLetter, DeadLetters, Tombstone
 from bot3.adapters.influx.line_protocol import UnwritableError, point_ns
 from bot3.adapters.influx.points import (
     BY_BIN,
+    BY_HORIZON,
     BY_PAIR,
     HEADS,
     RECOMMENDATIONS,
@@ -110,7 +111,7 @@ class InfluxPublisher:
         """Delete all published learning, the trades of some bots, and the dead letters; the record can publish all of it again."""
         self.prepare(bots=bots)
         # Heads first: readers ignore rows without a head.
-        for measurement in (HEADS, BY_PAIR, BY_BIN, SCORES, REGIMES, RECOMMENDATIONS):
+        for measurement in (HEADS, BY_PAIR, BY_HORIZON, BY_BIN, SCORES, REGIMES, RECOMMENDATIONS):
             self._server.delete_measurement(self._buckets.learning, measurement)
         for bot in bots:
             self._server.delete_measurement(self._buckets.of_bot(bot), TRADES)

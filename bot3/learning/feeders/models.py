@@ -20,6 +20,7 @@ from bot3.learning.feeders.labels import Barriers
 from bot3.learning.feeders.specs import FeederSpec, Setup
 from bot3.market.features import FEATURE_NAMES
 from bot3.market.indicators import Floats
+from bot3.trading.horizons import Horizon
 
 FORMAT_VERSION = 1
 SETUP_MOVE = 0.25
@@ -162,6 +163,8 @@ def read_model(text: bytes) -> FeederModel:
 def _header(line: dict[str, Any]) -> FeederHeader:
     spec = dict(line["spec"])
     spec |= {"families": tuple(spec["families"]), "barriers": Barriers(**spec["barriers"]), "setup": Setup(spec["setup"])}
+    # Models of earlier releases have no horizon: their trades were open for 24 h at most.
+    spec["horizon"] = Horizon(spec.get("horizon", Horizon.DAY))
     return FeederHeader(
         spec=FeederSpec(**spec),
         trained_from=datetime.fromisoformat(line["trained_from"]),

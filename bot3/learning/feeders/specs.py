@@ -10,6 +10,7 @@ from types import MappingProxyType
 from bot3.errors import LearningError
 from bot3.learning.feeders.labels import Barriers
 from bot3.market.features import FEATURE_FAMILIES
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import FEEDER_IDS
 
 
@@ -31,6 +32,8 @@ class FeederSpec:
         Families of `FEATURE_FAMILIES` that it uses.
     barriers : Barriers
         The trade whose net win it predicts, for long and for short.
+    horizon : Horizon
+        Longest time that its trades are open; the time over which `barriers` are labelled may be shorter.
     setup : Setup
         It is trained on, and evaluates, only candles after such a move, which the feature `setup_feature` measures.
     signal_share : float
@@ -41,6 +44,7 @@ class FeederSpec:
     title: str
     families: tuple[str, ...]
     barriers: Barriers
+    horizon: Horizon = Horizon.DAY
     setup: Setup = Setup.ANY
     setup_feature: str = "move_48"
     signal_share: float = 0.015

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -29,6 +28,7 @@ from bot3.learning.replay.replay import Outcomes
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import bin_of, horizon_of
 from bot3.trading.trades import DIRECTIONS
 
 
@@ -52,7 +52,7 @@ class GroupFits:
         before : Hyperparameters or None
             The last fit; its half-life is used again on the same day.
         """
-        cells = self._rows.members(ROOT)
+        cells = self._rows.cells()
         pairs = tuple(sorted({pair for pair, _, _ in cells}))
         periods = Periods.of(self._table.fact("open_us"))
         evidence = self._evidence.evidence(self._table, cells or [self._no_cell], pairs=pairs, periods=periods)
@@ -97,7 +97,8 @@ class GroupFits:
         rows, opened, labels = rows[labels >= 0], opened[labels >= 0], labels[labels >= 0]
         sums = self._evidence.sums_of(self._table, rows, group=labels, groups=len(Regime))
         net = self._outcomes(rows, root.cell).net
-        n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=self._days) for place in range(len(Regime))]
+        days = self._table.days(rows)
+        n_eff = [effective_n(net[labels == place], opened[labels == place], horizon_days=days) for place in range(len(Regime))]
         return regime_factors(sums, n_eff=np.array(n_eff), surface=root.surface, cell=root.cell, grid=self._settings.grid)
 
     def learn(self, group: Group, hyper: Hyperparameters) -> LearnedGroup:
@@ -172,25 +173,21 @@ class GroupFits:
         else:
             parts = [self._outcomes(observed, cell)]
         net, is_ambiguous = (np.concatenate([getattr(part, name) for part in parts]) for name in ("net", "is_ambiguous"))
-        n_eff = effective_n(net, self._table.fact("open_us")[observed], horizon_days=self._days)
+        n_eff = effective_n(net, self._table.fact("open_us")[observed], horizon_days=self._table.days(observed))
         return ChosenStats(n_eff=n_eff, ambiguous_share=float(is_ambiguous.mean()))
 
     def _outcomes(self, rows: NDArray[np.int64], cell: tuple[int, int]) -> Outcomes:
         stop, target = float(self._settings.grid.stops[cell[0]]), float(self._settings.grid.targets[cell[1]])
         return self._evidence.outcomes(self._table, rows, stop_sigma=stop, target_sigma=target)
 
-    @property
-    def _days(self) -> int:
-        return max(1, -(-self._settings.horizon // timedelta(days=1)))
-
     def _scale(self, group: Group, parent: LearnedGroup | None) -> GroupScale:
         rows = self._rows.realised(group)
         sigma = self._table.fact("sigma")[rows]
         sigma = sigma[np.isfinite(sigma)]
         leverage = self._table.fact("leverage")[rows]
-        above = self._settings.static_scale(group) if parent is None else parent.scale
+        above = self._settings.static_scale(group) if parent is None else _over_horizon_of(group, parent)
         if not len(rows):
-            middle = self._settings.static_scale(group) if group[2] != ANY else above
+            middle = self._settings.static_scale(group) if bin_of(group[2]) != ANY else above
             return GroupScale(sigma_ref=above.sigma_ref, leverage_ref=middle.leverage_ref, leverage_max=middle.leverage_max)
         own = GroupScale(
             sigma_ref=float(sigma.mean()) if len(sigma) else above.sigma_ref,
@@ -200,3 +197,9 @@ class GroupFits:
         # A pair with very low volatility must not prevent the publication of all others; levels are rescaled at entry anyway.
         is_own = is_publishable(self._settings.grid, scale=own, costs=self._settings.costs)
         return own if is_own else replace(own, sigma_ref=above.sigma_ref)
+
+
+def _over_horizon_of(group: Group, parent: LearnedGroup) -> GroupScale:
+    """Return the parent's scale with the volatility over the horizon of a group, which is another one below the root only."""
+    factor = horizon_of(group[2]).sigma_factor / horizon_of(parent.group[2]).sigma_factor
+    return replace(parent.scale, sigma_ref=parent.scale.sigma_ref * factor)

@@ -26,10 +26,14 @@ class GroupRows:
         if cells:
             self._members = None
 
+    def cells(self) -> list[Group]:
+        """Return the cells with trades, of all horizons, sorted."""
+        return sorted(cell for cell, rows in self._table.by_group.items() if rows)
+
     def members(self, group: Group) -> list[Group]:
         """Return the cells with trades in a group, sorted."""
         if self._members is None:
-            self._members = members_by_group(cell for cell, rows in self._table.by_group.items() if rows)
+            self._members = members_by_group(self.cells())
         return self._members.get(group, [])
 
     def realised(self, group: Group) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from bot3.learning.parameters.settings import LearningSettings
 from bot3.learning.promotion.permissions import NOBODY, EnteredTrades, Node, Permission, node_of
 from bot3.learning.promotion.reviews import last_day_over, row_in_force
 from bot3.learning.replay.frames import replay_frame
-from bot3.learning.replay.groups import ROOT, Group, bin_group, group_key, group_of_key, parent_groups
+from bot3.learning.replay.groups import Group, bin_group, group_key, group_of_key, parent_groups
 from bot3.learning.replay.loaded_candles import LoadedCandles
 from bot3.learning.replay.paths import ReplayCandles
 from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
@@ -125,7 +125,7 @@ class ParameterLearner:
 
     def cells(self) -> list[Group]:
         """Return the cells that contain trades, sorted."""
-        return self._rows.members(ROOT)
+        return self._rows.cells()
 
     def first_open(self) -> datetime | None:
         """Return the time of the first entry; None without trades."""
@@ -141,9 +141,8 @@ class ParameterLearner:
         That is the case if a trade's volatility is unknown yet, its replay is due, or its entry was not checked against candles yet; if
         candles were missing and a retry is due; or if replays lack funding that may be known by now.
         """
-        opened, sigma = self._table.fact("open_us"), self._table.fact("sigma")
-        limit = instant_us(now) - self._frame.due_after_us
-        waiting = {row for row in self._table.pending if np.isnan(sigma[row]) or opened[row] <= limit} | self._table.unchecked
+        due_us, sigma = self._table.due_us(np.arange(len(self._table))), self._table.fact("sigma")
+        waiting = {row for row in self._table.pending if np.isnan(sigma[row]) or due_us[row] <= instant_us(now)} | self._table.unchecked
         pairs = {self._table.trades[row]["pair"] for row in waiting}
         return sorted(
             pairs | self._table.pairs_to_retry(now_us=instant_us(now)) | self._candles.pairs_without_funding(self._table, now=now)
@@ -184,7 +183,7 @@ class ParameterLearner:
     def unsaved_replays(self) -> tuple[pd.DataFrame, NDArray[np.int64]]:
         """Return the replay frame of replays that are not saved in the record yet, and their rows for `confirm_saved`."""
         rows = self._table.unsaved_rows()
-        return replay_frame(self._table, rows, due_after_us=self._frame.due_after_us, version=self.replay_version), rows
+        return replay_frame(self._table, rows, version=self.replay_version), rows
 
     def last_day_over(self, *, now: datetime) -> int:
         """Return the newest UTC day that a review may count, in days since 1970.
@@ -215,6 +214,10 @@ class ParameterLearner:
             net=self._evidence.outcomes(self._table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
             worst=self._evidence.worst(self._table, rows, stop_sigma=stop_sigma),
         )
+
+    def longest_horizon(self) -> timedelta:
+        """Return the longest horizon of all ingested trades; that of trades without one if there are none."""
+        return max(self._settings.horizon, self._table.longest_horizon())
 
     def censored_nodes(self) -> frozenset[Node]:
         """Return the pairs and directions of which more than `max_censored_share` of the closes are left out or late."""

@@ -19,12 +19,15 @@ from bot3.learning.replay.replay import GroupSums, Outcomes, outcomes, sum_group
 from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US
 from bot3.trading.exit_rules import NO_RULES, ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
+from bot3.trading.trade_classes import bin_of, horizon_of
 from bot3.trading.trades import DIRECTIONS
 
 PERIOD_US = 30 * DAY_US
 """Duration of a period: trades seldom overlap two of them, so the uncertainty of a mean can be estimated from the scatter of periods."""
 UNKNOWN_PAIR = -1
+_HORIZONS = tuple(Horizon)
 _PATH = ("entry", "end", "open_rate", "is_short", "leverage", "sigma")
 
 
@@ -113,7 +116,8 @@ class ReplayEvidence:
             totals=totals,
             pair=np.array([codes.get(pair, UNKNOWN_PAIR) for pair, _, _ in cells], dtype=np.int64),
             direction=np.array([DIRECTIONS.index(side) for _, side, _ in cells], dtype=np.int64),
-            leverage_bin=np.array([self._bins.index(name) for _, _, name in cells], dtype=np.int64),
+            leverage_bin=np.array([self._bins.index(bin_of(label)) for _, _, label in cells], dtype=np.int64),
+            horizon=np.array([_HORIZONS.index(horizon_of(label)) for _, _, label in cells], dtype=np.int64),
         )
 
     def moments(self, table: TradeTable, cells: Sequence[Group]) -> CellMoments:

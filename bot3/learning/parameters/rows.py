@@ -18,6 +18,7 @@ from bot3.learning.replay.paths import ReplayCosts
 from bot3.learning.validity import NEAREST_STOP_LOSS, NEAREST_TAKE_PROFIT, TARGET_SIGMAS
 from bot3.trading.parameters import ANY, ExitParameters, ParameterState
 from bot3.trading.profiles import SizeLimits
+from bot3.trading.trade_classes import bin_of
 from bot3.trading.trades import DIRECTIONS
 from bot3.trading.units import stop_inside_liquidation
 
@@ -104,10 +105,10 @@ def allowed_cells(grid: ExitGrid, *, group: Group, scale: GroupScale, costs: Rep
     targets below `MIN_TARGET_COSTS` times the costs. At least one stop and the last target (none) are always allowed, because a group must
     have some. Rows of both directions use the liquidation distance of a short, which is the smaller one.
     """
-    _, side, leverage_bin = group
+    _, side, label = group
     farthest = stop_inside_liquidation(
         -1.0,
-        leverage=scale.leverage_ref if leverage_bin == ANY else scale.leverage_max,
+        leverage=scale.leverage_ref if bin_of(label) == ANY else scale.leverage_max,
         maintenance_margin_ratio=costs.maintenance_margin_ratio,
         is_short=side != DIRECTIONS[0],
     )

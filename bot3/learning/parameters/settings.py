@@ -19,6 +19,7 @@ from bot3.trading.exit_rules import NO_RULES, ExitRules
 from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
 from bot3.trading.parameters import ANY
 from bot3.trading.profiles import SizeLimits
+from bot3.trading.trade_classes import class_parts
 
 DEFAULT_SIZES = SizeLimits(risk_ratio=0.012, stake_ratio=0.10, notional_ratio=1.0)
 _RULE = "first-touch-4"  # part of every version: increase the number when the arithmetic changes
@@ -30,6 +31,8 @@ class LearningSettings:
 
     Parameters
     ----------
+    horizon : timedelta
+        Horizon of trades that state none; `static_sigma` and the volatility of candle arrays are those over it.
     static_stop_loss, static_take_profit : float
         Stop and target of the settings, ratios of the stake; without evidence they are the best ones of every group.
     static_strength : float
@@ -43,7 +46,7 @@ class LearningSettings:
     max_censored_share : float
         Share of the closes of a pair and direction, left out or late, above which it may not trade.
     static_sigma : float
-        Volatility over the horizon assumed before any trade, a ratio of the price.
+        Volatility over `horizon` assumed before any trade, a ratio of the price.
     """
 
     timeframe: str = "5m"
@@ -73,10 +76,12 @@ class LearningSettings:
 
     def static_scale(self, group: Group) -> GroupScale:
         """Return volatility and leverage of a group without trades: the assumed volatility, and the middle of its bin (1 without bin)."""
-        if group[2] == ANY:
-            return GroupScale(sigma_ref=self.static_sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
-        low, high = self.bins.edges[self.bins.names.index(group[2]) :][:2]
-        return GroupScale(sigma_ref=self.static_sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
+        leverage_bin, horizon = class_parts(group[2])
+        sigma = self.static_sigma * horizon.sigma_factor
+        if leverage_bin == ANY:
+            return GroupScale(sigma_ref=sigma, leverage_ref=1.0, leverage_max=self.bins.highest)
+        low, high = self.bins.edges[self.bins.names.index(leverage_bin) :][:2]
+        return GroupScale(sigma_ref=sigma, leverage_ref=(low + high) / 2.0, leverage_max=high)
 
     def static_surface(self, scale: GroupScale) -> NDArray[np.float64]:
         """Return the expectancy of every stop and target before any trade: minus the costs, best at the stop and target of the settings.

@@ -23,6 +23,8 @@ class Evidence:
         a mean is estimated from their scatter, so correlated trades of one day do not count as independent.
     pair, direction, leverage_bin : int arrays of shape (groups,)
         Labels from 0; -1 means any (see `surfaces.labels_of`). Direction is 0 or 1.
+    horizon : int array of shape (groups,)
+        Label of the horizon, from 0; None: all groups have the same one.
     """
 
     n: NDArray[np.float64]
@@ -30,6 +32,7 @@ class Evidence:
     pair: NDArray[np.int64]
     direction: NDArray[np.int64]
     leverage_bin: NDArray[np.int64]
+    horizon: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.totals.shape[:2] != self.n.shape or len(self.pair) != len(self.n):

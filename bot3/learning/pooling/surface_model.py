@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 from bot3.learning.pooling.effects import design_of, fit_variances, solve_effects
 from bot3.learning.pooling.evidence import Evidence, group_means, quotient
 from bot3.learning.pooling.surface_basis import Basis, fit_basis
-from bot3.learning.pooling.surfaces import LEVEL_IS_ERROR, PoolingModel, Score, by_mean, labels_of, posterior_surfaces, refreshed
+from bot3.learning.pooling.surfaces import (
+    HORIZON_LEVEL,
+    LEVEL_IS_ERROR,
+    PoolingModel,
+    Score,
+    by_mean,
+    labels_of,
+    posterior_surfaces,
+    refreshed,
+)
 
 OPTIMISM_SPREAD = 0.3
 """Prior standard deviation of the optimism, in posterior deviations."""
@@ -51,6 +60,9 @@ def fit_model(
     fixed = np.full((len(values), len(LEVEL_IS_ERROR)), np.nan)
     fixed[:, 0] = 1.0 / strength
     fixed[:, -1] = _market_error(evidence, weights, basis)
+    if len(np.unique(labels[HORIZON_LEVEL])) == 1:
+        # One horizon cannot differ from others: its effect would be a second one of all groups.
+        fixed[:, HORIZON_LEVEL] = 0.0
     variances = fit_variances(values, n_eff, labels=labels, design=design, fixed=fixed)
     effects = solve_effects(values, n_eff, labels=labels, design=design, variances=variances)
     model = PoolingModel(basis=basis, design=design, variances=variances, effects=effects, centre=centre, weights=weights, optimism=0.0)

@@ -13,8 +13,10 @@ from bot3.learning.pooling.empirical_bayes import Posterior
 from bot3.learning.pooling.evidence import Evidence, group_means
 from bot3.learning.pooling.surface_basis import Basis
 
-LEVEL_IS_ERROR = (False, False, False, False, False, True)
+LEVEL_IS_ERROR = (False, False, False, False, False, False, True)
 """Whether each level of `labels_of` is a shared error (`Design.is_error`)."""
+HORIZON_LEVEL = 5
+"""Index of the horizon among the levels of `labels_of`."""
 DIRECTIONS = 2
 Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Converts posterior means of shape (groups, stops, targets) to the scores, of the same shape, by which settings are chosen."""
@@ -99,12 +101,14 @@ def refreshed(evidence: Evidence, model: PoolingModel, *, weights: NDArray[np.fl
 
 
 def labels_of(evidence: Evidence) -> NDArray[np.int64]:
-    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, and the market of a direction.
+    """Return the labels of groups by level: all, direction, pair, pair x direction, leverage bin, horizon, and the market of a direction.
 
     A label of -1 means any; a group with such a label and without trades has the posterior of a group that was never seen before.
     """
     both = np.where((evidence.pair >= 0) & (evidence.direction >= 0), evidence.pair * DIRECTIONS + evidence.direction, -1)
-    return np.stack([np.zeros_like(both), evidence.direction, evidence.pair, both, evidence.leverage_bin, evidence.direction])
+    every = np.zeros_like(both)
+    horizon = every if evidence.horizon is None else evidence.horizon
+    return np.stack([every, evidence.direction, evidence.pair, both, evidence.leverage_bin, horizon, evidence.direction])
 
 
 def group_values(evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

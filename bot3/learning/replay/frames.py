@@ -14,14 +14,14 @@ _KEY = ("bot", "run_mode", "trade_id", "pair", "direction", "leverage_bin")
 _MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")
 
 
-def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, due_after_us: int, version: str) -> pd.DataFrame:
+def replay_frame(table: TradeTable, rows: NDArray[np.int64], *, version: str) -> pd.DataFrame:
     """Build the rows of the record's replay frame (`ports.record.ReplayRepository`) for some rows of a table.
 
     `known_at` of a complete replay is `due_at` (one candle after the end of its horizon), or the trade's close if that is later; of any
     other replay it is the trade's close.
     """
     codes = table.fact("state")[rows]
-    due_us = table.fact("open_us")[rows] + due_after_us
+    due_us = table.due_us(rows)
     complete = codes == int(ReplayState.COMPLETE)
     known_us = np.where(complete, np.maximum(due_us, table.fact("close_us")[rows]), table.fact("close_us")[rows])
     columns: dict[str, Any] = {name: [table.trades[row][name] for row in rows.tolist()] for name in _KEY}

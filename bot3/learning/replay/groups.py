@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import LeverageBins, is_outside
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import bin_of, class_label, class_parts, horizon_of
 from bot3.trading.trades import DIRECTIONS, ExitReason, OrderPattern
 
 Group = tuple[str, str, str]
-"""(pair, direction, leverage bin), "*" for all. A cell is a group without "*", the root the group of all trades."""
+"""(pair, direction, label of a leverage bin and a horizon), "*" for all pairs, directions and bins.
+
+A group contains trades of one horizon (`trading.trade_classes`). A cell is a group without "*"; the root is the group of all trades of
+24 h.
+"""
 
 ROOT: Group = (ANY, ANY, ANY)
 STATIC = "static"
@@ -30,8 +36,8 @@ SEVERAL_ORDERS = "several entries or exits (their rates do not describe the whol
 
 
 def is_learned(leverage_bin: str) -> bool:
-    """Return whether trades with this leverage bin in the record are learned from: not those with a leverage outside the bins."""
-    return not is_outside(leverage_bin)
+    """Return whether trades with this label in the record are learned from: not those with a leverage outside the bins."""
+    return not is_outside(bin_of(leverage_bin))
 
 
 def group_key(group: Group) -> str:
@@ -48,48 +54,68 @@ def group_of_key(key: str) -> Group:
 def parent_of(group: Group) -> Group | None:
     """Return the parent of a group; None for the root.
 
-    The parent of a cell is its pair and direction, of that the direction, and of a direction or a leverage bin the root.
+    The parent of a cell is its pair and direction, of that the direction, of a direction or a leverage bin the group of all trades of its
+    horizon, and of that the root.
     """
-    pair, side, leverage_bin = group
+    pair, side, label = group
+    leverage_bin, horizon = class_parts(label)
     if group == ROOT:
         return None
     if side == ANY:
-        return ROOT
+        return ROOT if leverage_bin == ANY else horizon_group(horizon)
+    every = class_label(ANY, horizon)
     if leverage_bin != ANY:
-        return pair, side, ANY
-    return (ANY, side, ANY) if pair != ANY else ROOT
+        return pair, side, every
+    return (ANY, side, every) if pair != ANY else horizon_group(horizon)
 
 
 def level_of(group: Group) -> str:
-    """Return "cell", "pair", "direction", "bin" or "root"."""
-    pair, side, leverage_bin = group
+    """Return "cell", "pair", "direction", "bin", "horizon" (all trades of a horizon other than 24 h) or "root"."""
+    pair, side, label = group
+    leverage_bin = bin_of(label)
     if group == ROOT:
         return "root"
     if side == ANY:
-        return "bin"
+        return "horizon" if leverage_bin == ANY else "bin"
     if leverage_bin != ANY:
         return "cell"
     return "pair" if pair != ANY else "direction"
 
 
-def bin_group(leverage_bin: str) -> Group:
-    """Return the group of all trades of one leverage bin."""
-    return ANY, ANY, leverage_bin
+def bin_group(label: str) -> Group:
+    """Return the group of all trades of one leverage bin and horizon, given as a label."""
+    return ANY, ANY, label
+
+
+def horizon_group(horizon: Horizon) -> Group:
+    """Return the group of all trades of a horizon; the root for 24 h."""
+    return ANY, ANY, class_label(ANY, horizon)
 
 
 def parent_groups(cells: Iterable[Group], *, bins: LeverageBins) -> list[Group]:
-    """Return all groups above some cells, root first: root, both directions, pairs x directions, then one group per bin."""
-    pairs = sorted({(pair, side) for pair, side, _ in cells})
-    sides = [(ANY, side, ANY) for side in DIRECTIONS]
-    return [ROOT, *sides, *((pair, side, ANY) for pair, side in pairs), *(bin_group(name) for name in bins.names)]
+    """Return all groups above some cells, root first: root, both directions, pairs x directions, then one group per bin.
+
+    Those of every other horizon that the cells have follow in the same order.
+    """
+    pairs = sorted({(pair, side, horizon_of(label)) for pair, side, label in cells})
+    others = {horizon for _, _, horizon in pairs} - {Horizon.DAY}
+    found: list[Group] = []
+    for own in (Horizon.DAY, *(horizon for horizon in Horizon if horizon in others)):
+        every = class_label(ANY, own)
+        found += [horizon_group(own), *((ANY, side, every) for side in DIRECTIONS)]
+        found += [(pair, side, every) for pair, side, horizon in pairs if horizon is own]
+        found += [bin_group(class_label(name, own)) for name in bins.names]
+    return found
 
 
 def members_by_group(cells: Iterable[Group]) -> dict[Group, list[Group]]:
     """Return the cells of each group that contains some of them, sorted, so that sums do not depend on the order of arrival."""
     found: dict[Group, list[Group]] = {}
     for cell in sorted(cells):
-        pair, side, leverage_bin = cell
-        for group in (cell, (pair, side, ANY), (ANY, side, ANY), bin_group(leverage_bin), ROOT):
+        pair, side, label = cell
+        horizon = horizon_of(label)
+        every = class_label(ANY, horizon)
+        for group in (cell, (pair, side, every), (ANY, side, every), bin_group(label), horizon_group(horizon)):
             found.setdefault(group, []).append(cell)
     return found
 

@@ -86,11 +86,10 @@ class LoadedCandles:
         rows = table.observations(np.arange(len(table)))
         if not len(rows):
             return 0.0
-        opened, without = table.fact("open_us")[rows], 0
+        opened, ends, without = table.fact("open_us")[rows], table.due_us(rows) - self._frame.candle_us, 0
         for pair, places in table.by_pair(rows):
             times = self._arrays[pair].funding_us if pair in self._arrays else np.zeros(0, dtype=np.int64)
-            ends = opened[places] + self._frame.horizon_candles * self._frame.candle_us
-            without += funding_missing(pair, times, opened[places], ends)
+            without += funding_missing(pair, times, opened[places], ends[places])
         return without / len(rows)
 
     def _is_look_due(self, now_us: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -18,6 +19,8 @@ from bot3.learning.replay.groups import OUTSIDE_CANDLES, Group, has_unknown_orde
 from bot3.learning.replay.paths import ReplayCandles, TradePaths
 from bot3.learning.replay.replay import summary
 from bot3.market.instants import DAY_US, HOUR_US, MINUTE_US, microseconds
+from bot3.trading.horizons import Horizon
+from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
@@ -35,6 +38,7 @@ _FACTS: dict[str, Any] = {
     "leverage": np.float64,
     "is_short": np.bool_,
     "sigma": np.float64,
+    "horizon_candles": np.int64,
     "candles": np.int64,
     "entry": np.int64,
     "end": np.int64,
@@ -72,22 +76,30 @@ STATE_NAMES = {
 _UNSAVED = -1
 _SAME_FUNDING = 1e-9
 """Tolerance for sums of the same payments, whose rounding depends on the first candle of the cumulative sum."""
-_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern")
-_Signal = tuple[str, str, int]
+_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern", "horizon")
+_Signal = tuple[str, str, int, Horizon]
 _Bot = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFrame:
-    """Dimensions of a trade's path: horizon in candles, duration of a candle in microseconds."""
+    """Dimensions of a trade's path: duration of a candle in microseconds, and the horizon in candles of trades that state none.
+
+    The volatility of the candle arrays is that over `horizon_candles`.
+    """
 
     horizon_candles: int
     candle_us: int
 
     @property
     def due_after_us(self) -> int:
-        """Return how long after its entry a trade's replay is due, in microseconds: the horizon and one candle."""
+        """Return how long after its entry the replay of a trade without a horizon is due, in microseconds: the horizon and one candle."""
         return (self.horizon_candles + 1) * self.candle_us
+
+    def candles_of(self, horizons: Iterable[object]) -> NDArray[np.int64]:
+        """Return horizons, given as values of `Horizon`, in candles; one that is missing has `horizon_candles`."""
+        candles = {horizon.value: horizon.duration // timedelta(microseconds=self.candle_us) for horizon in Horizon}
+        return np.array([candles.get(str(name), self.horizon_candles) for name in horizons], dtype=np.int64)
 
 
 class TradeTable:
@@ -125,9 +137,8 @@ class TradeTable:
         return self._facts[name][: len(self)]
 
     def group(self, row: int) -> Group:
-        """Return the pair, direction and leverage bin of a row."""
-        trade = self.trades[row]
-        return trade["pair"], trade["direction"], trade["leverage_bin"]
+        """Return the pair, direction, and label of the leverage bin and horizon of a row."""
+        return _group(self.trades[row])
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Ingest new and changed trades (the record's trade frame); return the cells whose trades to learn from changed.
@@ -144,6 +155,20 @@ class TradeTable:
         for signal in signals:
             touched |= self._elect(signal)
         return {group for group in touched if is_learned(group[2])}
+
+    def due_us(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return when the replays of rows are due, in microseconds since 1970: one candle after the end of their horizons."""
+        due: NDArray[np.int64] = self._facts["open_us"][rows] + (self._facts["horizon_candles"][rows] + 1) * self._frame.candle_us
+        return due
+
+    def longest_horizon(self) -> timedelta:
+        """Return the longest horizon of all trades, learned from or not; zero without trades."""
+        return timedelta(microseconds=int(self.fact("horizon_candles").max(initial=0)) * self._frame.candle_us)
+
+    def days(self, rows: NDArray[np.int64]) -> int:
+        """Return the longest horizon of some rows in days, rounded up; 1 without rows."""
+        longest = int(self._facts["horizon_candles"][rows].max(initial=0)) * self._frame.candle_us
+        return max(1, -(-longest // DAY_US))
 
     def rows(self, cell: Group) -> NDArray[np.int64]:
         """Return the rows of a cell sorted by entry time, then bot, run mode and trade id: independent of the order of arrival."""
@@ -243,8 +268,7 @@ class TradeTable:
         if pair not in self._codes:
             return (np.zeros(0, dtype=np.int64),) * 3
         rows = self.observations(np.flatnonzero(self.fact("pair_code") == self._codes[pair]))
-        opened = self._facts["open_us"][rows]
-        return rows, opened, opened + self._frame.horizon_candles * self._frame.candle_us
+        return rows, self._facts["open_us"][rows], self.due_us(rows) - self._frame.candle_us
 
     def replay_again(self, rows: NDArray[np.int64]) -> None:
         """Set replayed rows to pending, because the known data of their horizons changed."""
@@ -268,7 +292,7 @@ class TradeTable:
             if pair in candles:
                 fit = entry_fit(candles[pair], open_us=opened, open_rate=rates, candle_us=self._frame.candle_us)
                 self._facts["entry_fit"][rows] = fit
-            is_final = (self._facts["entry_fit"][rows] != NO_CANDLE) | (opened + self._frame.due_after_us + GRACE_US <= now_us)
+            is_final = (self._facts["entry_fit"][rows] != NO_CANDLE) | (self.due_us(rows) + GRACE_US <= now_us)
             self.unchecked.difference_update(rows[is_final].tolist())
             self._changed |= {self._bot(row) for row in own}
         touched: set[Group] = set()
@@ -303,7 +327,7 @@ class TradeTable:
     def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
         """Store a trade in its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
-        group = (trade["pair"], trade["direction"], trade["leverage_bin"])
+        group = _group(trade)
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.trades)
@@ -338,6 +362,8 @@ class TradeTable:
         facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
         facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
         facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
+        names = trades["horizon"].tolist() if "horizon" in trades.columns else [None] * len(rows)
+        facts["horizon_candles"][rows] = self._frame.candles_of(names)
         facts["entry_fit"][rows] = NO_CANDLE
         facts["saved_state"][rows], facts["state"][rows] = _UNSAVED, ReplayState.PENDING
         facts["is_left_out"][rows] = [self._left_out(row) is not None for row in rows.tolist()]
@@ -350,9 +376,9 @@ class TradeTable:
         return self._codes[pair]
 
     def _signal(self, row: int) -> _Signal:
-        # Trades of one pair and direction that were entered in one candle share the candles after it: they are one observation.
+        # Trades of one pair, direction and horizon that were entered in one candle share the candles after it: they are one observation.
         trade = self.trades[row]
-        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us
+        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us, _horizon(trade)
 
     def _order(self, row: int) -> tuple[Any, ...]:
         trade = self.trades[row]
@@ -416,19 +442,20 @@ class TradeTable:
         opened = self._facts["open_us"][rows]
         entry = np.searchsorted(candles.open_us, opened, side="right") - 1
         started = (entry >= WARM_UP_CANDLES) & (candles.open_us[np.maximum(entry, 0)] + step > opened)
-        sigma = candles.sigma[np.maximum(entry - 1, 0)]
+        horizon = self._facts["horizon_candles"][rows]
+        sigma = candles.sigma[np.maximum(entry - 1, 0)] * np.sqrt(horizon / self._frame.horizon_candles)
         started &= np.isfinite(sigma) & (sigma > 0.0)
         # An entry after the last candle: its candles are not available yet.
         early = opened >= candles.open_us[-1] + step
-        last_open = opened // step * step + self._frame.horizon_candles * step
+        last_open = opened // step * step + horizon * step
         end = np.searchsorted(candles.open_us, last_open, side="right")
         covered = candles.open_us[-1] >= last_open
-        due = opened + self._frame.due_after_us <= now_us
+        due = self.due_us(rows) <= now_us
         self._facts["sigma"][rows[started]] = sigma[started]
-        late = due & (early | ~covered) & (opened + self._frame.due_after_us + GRACE_US <= now_us)
+        late = due & (early | ~covered) & (self.due_us(rows) + GRACE_US <= now_us)
         ready = started & due & covered
         count = end - entry - (not self.has_entry_candle)
-        whole = count >= COMPLETE_SHARE * self._frame.horizon_candles
+        whole = count >= COMPLETE_SHARE * horizon
         lacking = (
             (~started & ~early, "no candles before and at the entry"),
             (late, "candles end before the horizon"),
@@ -460,6 +487,16 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
+
+
+def _horizon(trade: dict[str, Any]) -> Horizon:
+    """Return a trade's horizon; 24 h if it is missing."""
+    name = trade.get("horizon")
+    return Horizon(name) if name in set(Horizon) else Horizon.DAY
+
+
+def _group(trade: dict[str, Any]) -> Group:
+    return trade["pair"], trade["direction"], class_label(trade["leverage_bin"], _horizon(trade))
 
 
 def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bot3.errors import CandleError, ExchangeBusyError, SettingsError
 from bot3.ports.record import TradeRepository
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import RunMode
 
 WARM_UP = timedelta(days=20)
@@ -64,22 +65,23 @@ def foreign_trades(recorded: TradeRepository, *, own: Collection[str], bots: Seq
     return trades[~is_own].reset_index(drop=True)
 
 
-def candle_needs(trades: pd.DataFrame, *, horizon: timedelta, now: datetime) -> tuple[CandleNeed, ...]:
+def candle_needs(trades: pd.DataFrame, *, now: datetime) -> tuple[CandleNeed, ...]:
     """Return the span of candles that trades need, by pair: whole UTC days, from `WARM_UP` before the first entry.
 
-    A span ends after the horizon of the last entry, or after the last close if that is later, but not after `now`; a pair whose span would
-    be empty is left out.
+    A span ends with the last end of a trade's horizon, or after the last close if that is later, but not after `now`; a pair whose span
+    would be empty is left out.
 
     Parameters
     ----------
     trades : DataFrame
-        Columns pair, open_date and close_date.
-    horizon : timedelta
-        Time after its entry over which a trade is replayed, whenever it closed.
+        Columns pair, open_date, close_date and horizon; a missing horizon counts as the longest one.
     """
+    durations = {horizon.value: horizon.duration for horizon in Horizon}
+    spans = [durations.get(str(name), Horizon.WEEK.duration) for name in trades["horizon"]]
+    trades = trades.assign(replay_end=trades["open_date"] + pd.Series(spans, index=trades.index, dtype="timedelta64[us]"))
     needs = []
     for pair, own in trades.groupby("pair", sort=True):
-        last = max(own["open_date"].max() + horizon, own["close_date"].max())
+        last = max(own["replay_end"].max(), own["close_date"].max())
         start = (own["open_date"].min() - WARM_UP).floor("D").to_pydatetime()
         end = min((last + timedelta(days=1)).floor("D").to_pydatetime(), now)
         if start < end:

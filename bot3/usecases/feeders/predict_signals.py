@@ -52,6 +52,7 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     joined = pd.concat(frames, ignore_index=True)
     joined.insert(0, "feeder_id", pd.Series(feeder_id, index=joined.index, dtype="str"))
     joined["model_digest"] = pd.Series(hashlib.sha256(text).hexdigest(), index=joined.index, dtype="str")
+    joined["horizon"] = pd.Series(model.header.spec.horizon.value, index=joined.index, dtype="str")
     return joined.sort_values(["known_at", "pair"], kind="stable", ignore_index=True)
 
 
@@ -201,6 +202,7 @@ def _signals(
             candle_open_time=open_time,
             known_at=known_at,
             model_digest=digest,
+            horizon=model.header.spec.horizon,
         )
         for index, pair in enumerate(rows)
         if calls.is_called[index]

@@ -16,6 +16,7 @@ from bot3.ports.models import ModelStore
 from bot3.ports.record import ModelEntry, PlatformRecord
 from bot3.ports.signals import SignalStore
 from bot3.trading.costs import Costs
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
@@ -107,7 +108,7 @@ class FeederSteps:
             timeframe=self.timeframe,
             start=since - VOLATILITY_WARM_UP,
             end=now,
-            horizon_candles=int(self.profile.horizon / candle),
+            horizon_candles=Horizon.DAY.duration // candle,
         )
         return shadow_feeders(
             self.record.shadow_trades,

@@ -53,7 +53,7 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
     if ledger is not None:
         ledger = replace(ledger, replay_version=learner.replay_version)
     permission = reviewed(
-        session.gate, ledger, horizon=learner.settings.horizon, before=session.permission, closed=learner.censored_nodes()
+        session.gate, ledger, horizon=learner.longest_horizon(), before=session.permission, closed=learner.censored_nodes()
     )
     return Review(in_force=in_force, ledger=ledger, permission=permission)
 

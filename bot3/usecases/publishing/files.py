@@ -11,6 +11,7 @@ from typing import Any
 
 from bot3.errors import StoreError
 from bot3.file_replacement import replacing
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.recommendations import FeederScore, Recommendation
 
@@ -54,7 +55,9 @@ def _parameters(parameters: ParameterSet) -> dict[str, Any]:
         "generated_at": parameters.known_at,
         "expires_at": parameters.expires_at,
         "regime_factors": {str(regime): list(factors) for regime, factors in parameters.regime_factors.items()},
-        "rows": [asdict(row) for _, row in sorted(parameters.rows.items())],
+        "rows": [asdict(row) for _, row in sorted(parameters.rows.items()) if row.horizon is Horizon.DAY],
+        # Apart from "rows", in which readers that know no horizons would refuse their labels.
+        "rows_of_other_horizons": [asdict(row) for _, row in sorted(parameters.rows.items()) if row.horizon is not Horizon.DAY],
     }
 
 

@@ -21,6 +21,7 @@ from bot3.ports.record import PlatformRecord
 from bot3.ports.signals import SignalStore
 from bot3.ports.trades import BotStore
 from bot3.trading.costs import Costs
+from bot3.trading.horizons import Horizon
 from bot3.trading.markets import Market
 from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
@@ -207,7 +208,7 @@ def _detect_regimes(parts: SeedParts) -> None:
 
 
 def _arrays(parts: SeedParts) -> dict[str, CandleArrays]:
-    horizon_candles = int(parts.steps.session.learner.settings.horizon / timeframe_duration(parts.timeframe))
+    horizon_candles = Horizon.DAY.duration // timeframe_duration(parts.timeframe)
     return read_arrays(parts.candles, timeframe=parts.timeframe, start=parts.start, end=parts.end, horizon_candles=horizon_candles)
 
 

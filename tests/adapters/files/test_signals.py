@@ -24,6 +24,7 @@ def some_signals(feeder_id: str = "F01", *, hours: tuple[int, ...] = (3, 1, 2), 
             "candle_open_time": start + hour * HOUR - timedelta(minutes=5),
             "known_at": start + hour * HOUR,
             "model_digest": "d",
+            "horizon": "3d" if hour % 2 else "24h",
         }
         for hour in hours
     ]
@@ -85,3 +86,14 @@ def test_signals_given_a_broken_file_then_says_which(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=WEEK):
         store.signals(feeder_ids=["F01"], start=START, end=START + timedelta(days=7))
+
+
+def test_signals_given_a_file_of_a_release_without_horizons_then_all_are_of_24_hours(tmp_path: Path) -> None:
+    store = FileSignals(tmp_path)
+    store.write_week("F01", WEEK, some_signals())
+    path = tmp_path / "F01" / f"{WEEK}.parquet"
+    pd.read_parquet(path).drop(columns="horizon").to_parquet(path, index=False)
+
+    found = store.signals(feeder_ids=("F01",), start=START, end=START + timedelta(days=1))
+
+    assert found["horizon"].tolist() == ["24h"] * 3

@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot3.adapters.influx.line_protocol import field_of, line, point_ns
-from bot3.adapters.influx.points import TRADE_KINDS, TRADE_TAGS, TRADES, trade_lines
+from bot3.adapters.influx.points import TRADE_KINDS, TRADE_TAGS, TRADES, parameter_points, trade_lines
+from bot3.ports.publisher import Origin, ParameterPublication
+from tests.learned import a_row, a_set
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAY_LACK = {"enter_tag", "exit_reason", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price"}
+MAY_LACK = {"enter_tag", "exit_reason", "min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price", "horizon"}
 FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)', re.DOTALL)
 
 # No lone surrogates and no NUL: no database holds them.
@@ -68,3 +70,20 @@ def test_trade_lines_given_any_trades_then_say_what_each_alone_would(rows: list[
 
     assert [said(text) for text in lines] == [said(text) for text in expected]
     assert [said(text)[1] for text in lines] == [{name: row[name] for name in TRADE_KINDS if row[name] is not None} for row in rows]
+
+
+def test_parameter_points_given_another_horizon_then_its_rows_are_in_a_measurement_of_their_own() -> None:
+    rows = [a_row(leverage_bin=name) for name in ("*", "2.0-3.5", "*@7d", "2.0-3.5@7d")]
+    publication = ParameterPublication(parameters=a_set("v1", *rows), seq=1, is_full=True, full_seq=1, full_known_at=EPOCH)
+
+    points = parameter_points(publication, Origin(store_id="s", epoch="e"))
+
+    found = sorted(re.sub(r" .*", "", text) for text in points.rows)
+    assert found == [
+        "adaptive_params,leverage_bin=2.0-3.5",
+        "adaptive_params_by_horizon,direction=*,leverage_bin=*@7d,pair=*",
+        "adaptive_params_by_horizon,direction=*,leverage_bin=2.0-3.5@7d,pair=*",
+        "adaptive_params_by_pair,direction=*,leverage_bin=*,pair=*",
+        "adaptive_params_by_pair,direction=*,leverage_bin=2.0-3.5,pair=*",
+    ]
+    assert (r"\"rows\":2" in points.head.replace(" ", ""), r"\"rows_of_other_horizons\":2" in points.head.replace(" ", "")) == (True, True)

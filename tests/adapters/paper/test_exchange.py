@@ -171,7 +171,7 @@ def both_trades(
 
 
 def wide_profile(*, stop_loss: float, take_profit: float, hours: float, rules: ExitRules = RULES) -> BotProfile:
-    profile = {"stop_loss": stop_loss, "take_profit": take_profit, "horizon": timedelta(hours=hours), "exit_rules": rules}
+    profile = {"stop_loss": stop_loss, "take_profit": take_profit, "longest_trade": timedelta(hours=hours), "exit_rules": rules}
     limits = a_profile().limits
     collar = type(limits)(**{**{name: getattr(limits, name) for name in type(limits).__slots__}, "price_collar": 0.9})
     return a_profile(directions=frozenset({"long", "short"}), limits=collar, **profile)

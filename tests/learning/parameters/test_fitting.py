@@ -145,11 +145,6 @@ def test_chosen_stats_given_a_group_or_its_bin_then_are_of_its_trades_at_the_cel
     assert pair.ambiguous_share == own.is_ambiguous.mean()
 
 
-@pytest.mark.parametrize(("hours", "days"), [(1, 1), (24, 1), (25, 2), (48, 2)])
-def test_days_given_a_horizon_then_are_those_that_it_begins(hours: int, days: int) -> None:
-    assert fits_of(ROWS[:1], horizon=timedelta(hours=hours))[0]._days == days
-
-
 def test_hyperparameters_given_regimes_known_after_the_first_entries_then_uses_the_later_ones() -> None:
     fits, _ = fits_of(ROWS)
     known = pd.Series([pd.Timestamp(START + timedelta(hours=40))], dtype="datetime64[us, UTC]")

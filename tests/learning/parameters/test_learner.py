@@ -66,6 +66,40 @@ def test_learn_all_keeps_every_row_within_its_bounds(seed: int, n: int) -> None:
         assert row.lower_bound <= row.expectancy <= row.upper_bound
 
 
+def with_horizons(trades: pd.DataFrame, *, share: float = 0.5) -> pd.DataFrame:
+    """Return trades of which a share has a horizon of 8 h, and the others of 24 h."""
+    is_short_lived = np.random.default_rng(5).random(len(trades)) < share
+    return trades.assign(horizon=np.where(is_short_lived, "8h", "24h"))
+
+
+def test_learn_all_given_trades_of_two_horizons_then_each_has_rows_of_its_own_trades() -> None:
+    trades = with_horizons(many_trades(150))
+    learner = learner_with(trades)
+
+    rows = learner.learn_all(**WHEN).rows
+
+    counts = trades["horizon"].value_counts()
+    assert (rows["*|*|*"].trades_count, rows["*|*|*@8h"].trades_count) == (counts["24h"], counts["8h"])
+    assert rows["*|*|*@8h"].parent == "*|*|*"
+    assert rows["*|*|*@8h"].sigma_ref / rows["*|*|*"].sigma_ref == pytest.approx((8 / 24) ** 0.5, rel=0.15)
+    assert {row.horizon.value for row in rows.values()} == {"8h", "24h"}
+    assert not any(problems_of(row) for row in rows.values())
+
+
+def test_learn_touched_given_two_horizons_then_equals_learning_everything_at_equal_hyperparameters() -> None:
+    trades = with_horizons(many_trades(124, seed=8))
+    learner = learner_with(trades.iloc[:120])
+    learner.learn_all(**WHEN)
+    changed = learner.ingest(trades.iloc[120:]) | learner.replay_due(now=NOW)
+
+    touched = learner.learn_touched(changed, **WHEN)
+
+    everything = learner_with(trades, hyper=learner.hyper)
+    expected = everything.rows_of([group_of_key(key) for key in touched.rows], now=NOW, version=touched.version)
+    assert dict(touched.rows) == expected
+    assert any("@8h" in key for key in expected)
+
+
 def test_learn_all_given_no_trades_then_is_near_the_static_set() -> None:
     rows = learner_with(pd.DataFrame()).learn_all(**WHEN).rows
 

@@ -18,7 +18,7 @@ from bot3.learning.pooling.surface_model import (
     fit_model,
     selection_optimism,
 )
-from bot3.learning.pooling.surfaces import by_mean, group_values, posterior_surfaces, refreshed
+from bot3.learning.pooling.surfaces import HORIZON_LEVEL, by_mean, group_values, posterior_surfaces, refreshed
 
 SHAPE = (3, 2)
 PRIOR = np.linspace(-0.002, 0.001, 6).reshape(SHAPE)
@@ -92,7 +92,7 @@ def test_fit_model_given_a_strength_then_fixes_the_variances_of_all_groups_and_o
     assert model.variances.levels[:, 0].tolist() == [0.02] * 6
     np.testing.assert_allclose(model.variances.levels[:, -1], market_error(evidence, WEIGHTS, model.basis.analysis), rtol=1e-9)
     assert model.weights is WEIGHTS
-    assert model.design.is_error.tolist() == [False] * 5 + [True]
+    assert model.design.is_error.tolist() == [False] * 6 + [True]
     assert model.optimism == selection_optimism(evidence, replace(model, optimism=0.0))
 
 
@@ -167,3 +167,33 @@ def test_group_values_given_a_model_then_are_its_components_of_the_means_minus_t
     counts, means = group_means(evidence, WEIGHTS)
     np.testing.assert_array_equal(n_eff, counts)
     np.testing.assert_allclose(values[:, 3], model.basis.analysis @ (means[3] - model.centre), rtol=1e-12)
+
+
+def test_model_given_one_horizon_then_equals_that_without_horizons() -> None:
+    evidence = evidence_of()
+    one = replace(evidence, horizon=np.full(8, 1))
+
+    plain, same = (fit_model(each, prior=PRIOR, strength=50.0, deviation=0.03, weights=WEIGHTS) for each in (evidence, one))
+
+    for each in (evidence, one):
+        found = posterior_surfaces(each, plain if each is evidence else same)
+        np.testing.assert_allclose(found.mean, posterior_surfaces(evidence, plain).mean, atol=1e-12)
+    assert not same.variances.levels[:, HORIZON_LEVEL].any()
+
+
+def test_model_given_horizons_that_differ_then_a_new_group_is_estimated_as_its_horizon() -> None:
+    evidence = evidence_of(periods=5, spread=0.0)
+    horizon = GROUP % 2
+    better = 0.03 * horizon[:, None, None, None] * evidence.n[..., None, None]
+    evidence = replace(
+        evidence, n=evidence.n + 50.0, totals=evidence.totals + better * 51.0, leverage_bin=np.zeros_like(GROUP), horizon=horizon
+    )
+    model = fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03)
+
+    new = Evidence(
+        n=np.zeros((2, 5)), totals=np.zeros((2, 5, *SHAPE)), pair=np.array([7, 7]), direction=np.array([0, 0]),
+        leverage_bin=np.array([0, 0]), horizon=np.array([0, 1]),
+    )  # fmt: skip
+    low, high = posterior_surfaces(new, model).mean
+
+    assert (high > low + 0.005).all()

@@ -47,7 +47,15 @@ def test_labels_given_groups_and_rows_above_them_then_are_by_level_and_any_stays
     pair, direction, leverage_bin = np.array([0, 2, 3, -1]), np.array([1, 0, -1, 1]), np.array([4, -1, 0, 1])
     evidence = Evidence(n=np.zeros((4, 1)), totals=np.zeros((4, 1, 2, 2)), pair=pair, direction=direction, leverage_bin=leverage_bin)
 
-    assert labels_of(evidence).tolist() == [[0, 0, 0, 0], [1, 0, -1, 1], [0, 2, 3, -1], [1, 4, -1, -1], [4, -1, 0, 1], [1, 0, -1, 1]]
+    assert labels_of(evidence).tolist() == [
+        [0, 0, 0, 0],
+        [1, 0, -1, 1],
+        [0, 2, 3, -1],
+        [1, 4, -1, -1],
+        [4, -1, 0, 1],
+        [0, 0, 0, 0],
+        [1, 0, -1, 1],
+    ]
 
 
 def test_surfaces_given_pairs_that_differ_then_lose_less_than_one_setting_for_all_and_than_each_group_alone() -> None:

@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bot3.learning.replay.frames import replay_frame
-from bot3.learning.replay.trade_table import ReplayFrame
 from tests.learning.worlds import NOW, PAIRS, START, learner_with, trade_row
 
 OPENED = START + timedelta(days=5)
-DUE_AFTER_US = ReplayFrame(horizon_candles=288, candle_us=300_000_000).due_after_us
 
 
 def row(trade_id: int, *, closed_after: timedelta, **changes: object) -> dict[str, object]:
@@ -32,7 +30,7 @@ def test_replay_frame_given_trades_then_a_replay_is_known_at_the_later_of_horizo
     ]
     table = learner_with(pd.DataFrame(trades)).table
 
-    frame = replay_frame(table, np.array([0, 1, 2, 3]), due_after_us=DUE_AFTER_US, version="x1")
+    frame = replay_frame(table, np.array([0, 1, 2, 3]), version="x1")
 
     horizon = 24 * hour + timedelta(minutes=5)
     opened = [OPENED + number * hour for number in (1, 2, 3, 4)]
@@ -55,4 +53,4 @@ def test_replay_frame_given_trades_then_a_replay_is_known_at_the_later_of_horizo
 def test_replay_frame_given_some_rows_then_has_only_those_in_their_order() -> None:
     table = learner_with(pd.DataFrame([row(number, closed_after=timedelta(hours=1)) for number in (1, 2, 3)]), now=NOW).table
 
-    assert replay_frame(table, np.array([2, 0]), due_after_us=DUE_AFTER_US, version="x1")["trade_id"].tolist() == [3, 1]
+    assert replay_frame(table, np.array([2, 0]), version="x1")["trade_id"].tolist() == [3, 1]

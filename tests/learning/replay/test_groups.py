@@ -30,7 +30,7 @@ from bot3.trading.trades import DIRECTIONS
 @given(
     pair=st.text() | st.sampled_from(["NA|STY/USDT", "|", "a|long|1.0-2.0"]),
     side=st.sampled_from([*DIRECTIONS, ANY]),
-    name=st.sampled_from([*DEFAULT_BINS.names, ANY]),
+    name=st.sampled_from([*DEFAULT_BINS.names, ANY, "2.0-3.5@7d", "*@8h"]),
 )
 def test_group_of_key_given_any_pair_then_is_the_group_that_made_the_key(pair: str, side: str, name: str) -> None:
     assert group_of_key(group_key((pair, side, name))) == (pair, side, name)
@@ -44,6 +44,11 @@ def test_group_of_key_given_any_pair_then_is_the_group_that_made_the_key(pair: s
         (("*", "short", "*"), "direction", ROOT),
         (("*", "*", "1.0-2.0"), "bin", ROOT),
         (ROOT, "root", None),
+        (("A", "long", "1.0-2.0@7d"), "cell", ("A", "long", "*@7d")),
+        (("A", "long", "*@7d"), "pair", ("*", "long", "*@7d")),
+        (("*", "short", "*@7d"), "direction", ("*", "*", "*@7d")),
+        (("*", "*", "1.0-2.0@7d"), "bin", ("*", "*", "*@7d")),
+        (("*", "*", "*@7d"), "horizon", ROOT),
     ],
 )
 def test_group_given_its_place_then_has_a_level_and_a_parent(group: Group, level: str, parent: Group | None) -> None:
@@ -55,6 +60,19 @@ def test_parent_groups_given_cells_then_are_root_first_and_bins_last() -> None:
 
     above = [("*", "*", "*"), ("*", "long", "*"), ("*", "short", "*"), ("A", "long", "*"), ("B", "short", "*")]
     assert found == [*above, *(bin_group(name) for name in DEFAULT_BINS.names)]
+
+
+def test_groups_given_cells_of_another_horizon_then_it_has_its_own_and_those_of_24_hours_do_not_change() -> None:
+    day = [("B", "short", "1.0-2.0"), ("A", "long", "2.0-3.5")]
+    week = ("C", "long", "2.0-3.5@7d")
+
+    found, members = parent_groups([*day, week], bins=DEFAULT_BINS), members_by_group([*day, week])
+
+    only_day = parent_groups(day, bins=DEFAULT_BINS)
+    others = [("*", "*", "*@7d"), ("*", "long", "*@7d"), ("*", "short", "*@7d"), ("C", "long", "*@7d")]
+    assert found == [*only_day, *others, *(bin_group(f"{name}@7d") for name in DEFAULT_BINS.names)]
+    assert members[ROOT] == sorted(day)
+    assert [members[group] for group in (week, *others[:2], bin_group("2.0-3.5@7d"))] == [[week]] * 4
 
 
 def test_members_given_cells_in_any_order_then_each_group_has_its_own_sorted() -> None:

@@ -347,6 +347,24 @@ def test_horizons_given_a_pair_then_are_the_spans_of_its_replayed_trades() -> No
     assert state_of(table) == ("complete", "")
 
 
+@pytest.mark.parametrize(("horizon", "candles"), [("8h", 96), ("24h", 288), ("3d", 864), (None, 20), ("?", 20)])
+def test_replay_due_given_a_trade_with_a_horizon_then_its_path_and_volatility_are_those_of_the_horizon(
+    horizon: str | None, candles: int
+) -> None:
+    walk = random_walk(1, candles=1_300, first=START)
+    table = TradeTable(FRAME)
+    table.ingest(pd.DataFrame([trade_row(1, opened=START + 300 * STEP) | {"horizon": horizon}]))
+
+    replay(table, walk, now=(300 + candles + 1) * STEP - timedelta(seconds=1))
+    early = state_of(table)
+    replay(table, walk, now=(300 + candles + 1) * STEP)
+
+    assert (early, state_of(table)) == (("pending", ""), ("complete", ""))
+    assert (int(table.fact("candles")[0]), table.days(np.array([0]))) == (candles, max(1, -(-candles // 288)))
+    assert table.fact("sigma")[0] == pytest.approx(arrays(walk).sigma[299] * (candles / 20) ** 0.5)
+    assert [found.tolist()[0] for found in table.horizons(PAIRS[0])[1:]] == [instant_us(START + n * STEP) for n in (300, 300 + candles)]
+
+
 def test_rows_given_entries_at_one_instant_then_are_by_bot_and_id() -> None:
     table = TradeTable(FRAME)
     keys = [("BOT2", 1), ("BOT1", 9), ("BOT1", 2)]

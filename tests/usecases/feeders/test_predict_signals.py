@@ -106,8 +106,8 @@ def test_live_signals_given_walks_then_equal_the_batch(candles: CandleReader, tr
     live = [signal for i in range(300) for signal in maker.signals_at(UNTIL + (i - 1) * STEP, UNTIL + i * STEP)]
 
     # Features differ by float32's rounding at most; only one that stands on the very edge of a split could change a tree's answer.
-    expected = {(r.feeder_id, r.pair, r.known_at): (r.is_short, r.confidence, r.model_digest) for r in batch.itertuples()}
-    found = {(s.feeder_id, s.pair, pd.Timestamp(s.known_at)): (s.is_short, s.confidence, s.model_digest) for s in live}
+    expected = {(r.feeder_id, r.pair, r.known_at): (r.is_short, r.confidence, (r.model_digest, r.horizon)) for r in batch.itertuples()}
+    found = {(s.feeder_id, s.pair, pd.Timestamp(s.known_at)): (s.is_short, s.confidence, (s.model_digest, s.horizon)) for s in live}
     assert len(found) > 50
     assert found.keys() == expected.keys()
     assert all(found[key][0] == expected[key][0] and found[key][2] == expected[key][2] for key in found)

@@ -207,7 +207,8 @@ def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_
         sync_trades(reader, record.trades, run_mode=RunMode.LIVE)
         engine = sa.create_engine(record_url, poolclass=sa.NullPool)
         with engine.begin() as connection:
-            connection.exec_driver_sql("ALTER TABLE synced_trades DROP COLUMN order_pattern")
+            for name in ("order_pattern", "horizon"):
+                connection.exec_driver_sql(f"ALTER TABLE synced_trades DROP COLUMN {name}")
             connection.exec_driver_sql("UPDATE synced_trades SET digest = 'of that release'")
             connection.exec_driver_sql("UPDATE alembic_version_platform SET version_num = 'platform_0007'")
         record.close()
@@ -218,4 +219,5 @@ def test_sync_given_trades_of_a_release_that_did_not_read_orders_then_reads_all_
     assert (first.is_full, second.is_full) == (True, False)
     frame = record.trades.frame(as_of=None, run_modes=[RunMode.LIVE])
     assert frame["order_pattern"].tolist() == ["multiple", "unknown"]
+    assert frame["horizon"].notna().all()
     record.close()

@@ -65,6 +65,7 @@ trades = sa.Table(
     sa.Column("funding_fees", sa.Double),
     sa.Column("funding_fee_running", sa.Double),
     sa.Column("record_version", sa.Integer, nullable=False),
+    sa.Column("horizon", sa.String(3)),  # the only column that freqtrade lacks
 )
 
 orders = sa.Table(

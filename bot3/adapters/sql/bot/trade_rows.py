@@ -7,6 +7,7 @@ from typing import Any
 
 from bot3.adapters.sql.bot.tables import trades
 from bot3.adapters.sql.rows import from_naive, to_naive
+from bot3.trading.horizons import Horizon
 from bot3.trading.ledger import LedgerOrder, LedgerTrade, close_profit_so_far
 from bot3.trading.orders import IntentLeg
 from bot3.trading.trades import OrderPattern, RunMode, Trade
@@ -32,6 +33,7 @@ _SAME = (
     "initial_stop_loss_pct",
     "stop_loss_pct",
     "liquidation_price",
+    "horizon",
 )
 """Fields of `Trade` that have the same name and meaning as columns of the table `trades`."""
 
@@ -51,6 +53,7 @@ def trade_row(trade: Trade, *, exchange: str, strategy: str) -> dict[str, Any]:
     row = {name: getattr(trade, name) for name in _SAME}
     return row | {
         "id": trade.trade_id,
+        "horizon": None if trade.horizon is None else trade.horizon.value,
         "exchange": exchange,
         "base_currency": base,
         "stake_currency": stake,
@@ -138,6 +141,7 @@ def order_row(order: LedgerOrder, *, order_pk: int) -> dict[str, Any]:
 def trade_of_row(row: Any, *, bot: str, run_mode: RunMode, account: str, order_pattern: OrderPattern = OrderPattern.SINGLE) -> Trade:
     """Return the trade of a row with `TRADE_COLUMNS`; close rate, profits and exit reason are None while it is open."""
     values = {name: getattr(row, name) for name in _SAME}
+    values["horizon"] = None if row.horizon is None else Horizon(row.horizon)
     if row.is_open:
         # freqtrade fills these on open trades after a partial exit.
         values |= {"close_rate": None, "close_profit": None, "close_profit_abs": None, "exit_reason": None}

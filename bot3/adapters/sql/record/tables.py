@@ -52,7 +52,8 @@ synced_trades = sa.Table(
     *_texts("exit_reason", nullable=True),
     *_doubles("funding_fees"),
     *_doubles("min_rate", "max_rate", "initial_stop_loss_pct", "stop_loss_pct", "liquidation_price", nullable=True),
-    *_texts("order_pattern", nullable=True),  # NULL: written by a release that did not read orders
+    *_texts("order_pattern", nullable=True),  # NULL: written by a release that read fewer columns
+    *_texts("horizon", nullable=True),
     *_texts("direction", "leverage_bin", "feeder_id"),
     *_instants("known_at_us", "revision"),
     *_texts("digest"),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bot3.ports.trade_columns import FLOATS, TradeColumns
 
 _NUMBERS = ("trade_id", "open_date_us", "close_date_us", *FLOATS)
-_TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason", "order_pattern")
+_TEXTS = ("bot", "run_mode", "account", "pair", "enter_tag", "exit_reason", "order_pattern", "horizon")
 _START = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 _ODD = tuple(map(np.uint64, (0xBF58476D1CE4E5B9, 0x94D049BB133111EB, 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)))
 """Factors; all are odd, because only multiplication by an odd number modulo 2**64 is reversible."""

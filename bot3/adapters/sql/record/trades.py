@@ -19,6 +19,7 @@ from bot3.adapters.sql.record.conditions import in_groups, in_modes
 from bot3.adapters.sql.record.scope import RecordScope
 from bot3.adapters.sql.record.tables import record_meta, synced_trades
 from bot3.adapters.sql.record.trade_digests import row_digests
+from bot3.adapters.sql.record.trade_horizons import with_horizons
 from bot3.adapters.sql.rows import bulk_insert, from_us, read_frame, to_us
 from bot3.ports.record import SyncOutcome
 from bot3.ports.trade_columns import COLUMNS, TradeColumns
@@ -59,12 +60,15 @@ class SqlTrades:
         return self.upsert_columns(TradeColumns.of(trades))
 
     def upsert_columns(self, columns: TradeColumns) -> SyncOutcome:
-        """Insert or update as `upsert`, for trades that are columns already."""
+        """Insert or update as `upsert`, for trades that are columns already.
+
+        A digest is that of the source's values; a horizon that the source does not state is computed when the row is written.
+        """
         digests = row_digests(columns)
         with self._scope.write() as writing:
             found = [_changes(writing.connection, group, columns, digests) for group in _groups(columns)]
             places = np.concatenate([np.empty(0, dtype="int64"), *(one.fresh for one in found)])
-            rows = _rows(columns, digests, places, bins=self._bins, revision=writing.revision)
+            rows = _rows(with_horizons(writing.connection, columns, places), digests, places, bins=self._bins, revision=writing.revision)
             bulk_insert(writing.connection, synced_trades, rows, columns=(*_OWN, *_REST), replaces=True)
             writing.changed = len(places) > 0
             inserted = sum(one.inserted for one in found)
