@@ -101,13 +101,15 @@ def read_manifest(folder: Path) -> BackupReport:
     )
 
 
-def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Callable[[], None]) -> BackupReport:
+def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, mark: Callable[[], None], begin: Callable[[], None]) -> BackupReport:
     """Restore every store of a backup, after the backup was verified and every store was found empty.
 
     Parameters
     ----------
     groups : sequence of sequences
         The stores as in `back_up`; those of the last group are restored last.
+    mark : callable
+        Called before the first store is written, to mark the home as incompletely restored: a failure or a kill leaves some stores empty.
     begin : callable
         Called after all groups but the last are restored, for what must be done before they are used.
 
@@ -125,6 +127,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
         raise DataError(f"{folder} was made from stores in other places ({other}): set the same databases as where it was made")
     for store in stores:
         store.require_empty()
+    mark()
     *before, last = groups
     for store in (store for group in before for store in group):
         store.restore(folder / store.name)
