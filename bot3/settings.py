@@ -13,9 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from bot3.environment import named_variables, text_of_file
 from bot3.errors import InvalidTradeError, SettingsError
 from bot3.trading.exit_rules import ExitRules
 from bot3.trading.leverage_bins import DEFAULT_BINS, LeverageBins
@@ -29,7 +29,8 @@ BOT_NAMES = ("BOT1", "BOT2", "BOT3")
 class Settings(BaseModel):
     """All settings of the platform; docs/settings.md describes each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
+    # Without infinite numbers: an infinite limit would be none.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True, allow_inf_nan=False)
 
     # Where and what
     home: Path = Field(Path(".bot3"), description="Directory of the embedded stores, models, signals, logs and published files.")
@@ -104,10 +105,12 @@ class Settings(BaseModel):
     max_pair_notional_ratio: float = Field(1.0, gt=0.0, description="Maximum notional of one pair, ratio of equity.")
     max_gross_notional_ratio: float = Field(3.0, gt=0.0, description="Maximum notional of all pairs, ratio of equity.")
     daily_loss_reducing: float = Field(
-        -0.03, lt=0.0, description="Loss of a UTC day, ratio of equity, from which a bot may only reduce positions."
+        -0.03, lt=0.0, gt=-1.0, description="Loss of a UTC day, ratio of equity, from which a bot may only reduce positions."
     )
-    daily_loss_halted: float = Field(-0.05, lt=0.0, description="Loss of a UTC day, ratio of equity, from which a bot does not trade.")
-    max_drawdown: float = Field(-0.15, lt=0.0, description="Loss since the highest equity, ratio of it, from which a bot does not trade.")
+    daily_loss_halted: float = Field(
+        -0.05, lt=0.0, gt=-1.0, description="Loss of a UTC day, ratio of equity, from which a bot does not trade."
+    )
+    max_drawdown: float = Field(-0.15, lt=0.0, gt=-1.0, description="Loss since the highest equity, a ratio: then a bot does not trade.")
     stop_streak: int = Field(4, ge=0, description="Number of stops within the window that pauses a bot's entries; 0: never.")
     stop_streak_window_minutes: float = Field(120.0, gt=0.0, description="Window of the streak of stops, market minutes.")
     stop_streak_pause_minutes: float = Field(
@@ -334,11 +337,10 @@ def load_settings(environment: Mapping[str, str] | None = None, *, env_file: Pat
     Raises
     ------
     SettingsError
-        For an unknown name, an unreadable secret file or a value out of bounds; the text names the variable, never a secret value.
+        For an unknown name, an unreadable `.env` or secret file, or a value out of bounds; the text names the variable, never a secret
+        value.
     """
-    given = {name: value for name, value in dotenv_values(env_file).items() if value is not None} if env_file.exists() else {}
-    given |= dict(os.environ if environment is None else environment)
-    named = {name.upper(): value for name, value in given.items() if name.upper().startswith(PREFIX)}
+    named = named_variables(os.environ if environment is None else environment, env_file=env_file, prefix=PREFIX)
     values = _resolve(named) | overrides
     try:
         return Settings(**values)
@@ -376,10 +378,7 @@ def _is_secret(field: str) -> bool:
 def _secret_of_file(name: str, path: str, *, also: bool) -> str:
     if also:
         raise SettingsError(f"{name} and {name.removesuffix('_FILE')} are both set: remove one")
-    try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise SettingsError(f"{name} names {path}, which cannot be read: {error.strerror}") from error
+    return text_of_file(Path(path), shown=f"{name} names {path}, which cannot be read").strip()
 
 
 def _nearest(field: str) -> str:

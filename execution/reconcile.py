@@ -128,7 +128,7 @@ class Reconciler:
     def _settle_unknown(self, intent: Intent) -> None:
         wall = self._bot.shared.clock.wall_now()
         if intent.state is IntentState.ACKED:
-            # The exchange has acknowledged the order: a missing response means that a replica lags, not that the order is missing.
+            # The exchange has acknowledged the order: if it does not find it now, one of its replicas lags; the order exists.
             self._tell_once("acknowledged_order_not_found", intent.client_order_id)
             return
         sent_at = intent.sent_at or wall

@@ -97,6 +97,42 @@ def test_settings_given_a_bad_port_then_does_not_show_other_values(tmp_path: Pat
     assert "canary-8" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["BOT3_DAILY_LOSS_REDUCING", "BOT3_DAILY_LOSS_HALTED", "BOT3_MAX_DRAWDOWN"])
+def test_settings_given_a_limit_of_loss_in_percent_then_refuses(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: Input should be greater than -1"):
+        loaded(tmp_path, **{name: "-3"})
+
+
+@pytest.mark.parametrize(("name", "text"), [("BOT3_MAX_DRAWDOWN", "-inf"), ("BOT3_MAX_STAKE_RATIO", "inf"), ("BOT3_WALLET_ABS", "inf")])
+def test_settings_given_an_infinite_number_then_refuses(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: Input should be"):
+        loaded(tmp_path, **{name: text})
+
+
+def test_settings_given_a_name_in_two_cases_in_the_env_file_then_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("bot3_home=first\nBOT3_HOME=second\n")
+
+    assert loaded(tmp_path, bot3_home="environment").home == Path("environment")
+
+
+def test_settings_given_an_env_file_that_is_a_directory_then_refuses(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: Is a directory"):
+        loaded(tmp_path)
+
+
+def test_settings_given_files_that_are_no_text_then_refuses(tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_bytes(b"\xffsecret")
+
+    with pytest.raises(SettingsError, match=r"BOT3_INFLUX_TOKEN_FILE names .*: it is not UTF-8 text"):
+        loaded(tmp_path, BOT3_INFLUX_TOKEN_FILE=str(secret))
+    (tmp_path / ".env").write_bytes(b"BOT3_HOME=\xff")
+    with pytest.raises(SettingsError, match=r"\.env cannot be read: it is not UTF-8 text"):
+        loaded(tmp_path)
+
+
 @pytest.mark.parametrize("seconds", ["2400", "90", "30", "420", "7200"])
 def test_settings_given_a_beat_that_no_hour_is_divided_by_then_refuses(tmp_path: Path, seconds: str) -> None:
     with pytest.raises(SettingsError, match="BOT3_META_LEARNER_INTERVAL_S: "):
@@ -119,7 +155,13 @@ def test_settings_given_leverage_bins_then_are_their_edges(tmp_path: Path) -> No
     assert loaded(tmp_path).bins == DEFAULT_BINS
 
 
-@pytest.mark.parametrize("edges", ["", "4", "2,1", "1,1,2", "0.5,2", "1,200", "1,2.005", "1,nan"])
+@pytest.mark.parametrize("edges", ["1,nan", "1,inf"])
+def test_settings_given_a_leverage_bin_that_is_not_finite_then_names_the_variable(tmp_path: Path, edges: str) -> None:
+    with pytest.raises(SettingsError, match="BOT3_LEVERAGE_BINS: Input should be a finite number"):
+        loaded(tmp_path, BOT3_LEVERAGE_BINS=edges)
+
+
+@pytest.mark.parametrize("edges", ["", "4", "2,1", "1,1,2", "0.5,2", "1,200", "1,2.005"])
 def test_settings_given_leverage_bins_that_are_no_ranges_then_refuses_and_shows_an_example(tmp_path: Path, edges: str) -> None:
     with pytest.raises(SettingsError, match=r"BOT3_LEVERAGE_BINS: the edges of leverage bins must be .* such as 1,2,4,8"):
         loaded(tmp_path, BOT3_LEVERAGE_BINS=edges)

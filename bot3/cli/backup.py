@@ -14,7 +14,7 @@ from bot3.cli.session import command_settings, seeded_platform
 from bot3.errors import DataError
 from bot3.usecases.operations.back_up import back_up
 from bot3.usecases.operations.back_up import restore as restore_stores
-from bot3.wiring import begin_epoch, is_seeded, open_platform, store_backups
+from bot3.wiring import begin_epoch, finish_restore, is_seeded, mark_restoring, require_whole, store_backups
 
 
 def register(app: typer.Typer) -> None:
@@ -38,11 +38,13 @@ def backup(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Direct
 def restore(*, folder: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a backup.")], as_json: JsonFlag = False) -> None:
     """Restore a backup into an empty home and empty databases; the market clock is paused at the time of the backup."""
     settings = command_settings()
+    require_whole(settings)
     if is_seeded(settings):
         raise DataError(f"{settings.home} is seeded, nothing was restored: set BOT3_HOME to an empty directory")
-    report = restore_stores(store_backups(settings, os.environ), folder, begin=partial(begin_epoch, settings))
-    with open_platform(settings) as platform:
-        platform.set_clock(report.market_at)
+    report = restore_stores(
+        store_backups(settings, os.environ), folder, mark=partial(mark_restoring, settings), begin=partial(begin_epoch, settings)
+    )
+    finish_restore(settings, market_at=report.market_at)
     if as_json:
         print_json({"restored": folder, "report": report})
         return

@@ -149,7 +149,8 @@ def is_outside(label: str) -> bool:
 
 
 def _is_hundredth(leverage: float) -> bool:
-    return math.isclose(leverage * LEVERAGE_STEPS, round(leverage * LEVERAGE_STEPS), rel_tol=0.0, abs_tol=1e-9)
+    # Exactly: a name contains the edge, and selectable leverages are computed as this quotient.
+    return round(leverage * LEVERAGE_STEPS) / LEVERAGE_STEPS == leverage
 
 
 def _hundredths_below(leverage: float) -> float:

@@ -11,7 +11,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from bot3.errors import StoreError
+from bot3.errors import DataError, StoreError
 from bot3.file_replacement import replace_file
 from bot3.trading.trades import RunMode
 from bot3.wiring.home_market import SeedNote, note_seed, noted_seed, require_same_seed, settings_of_home
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # Heavy packages (pandas, numba, LightGBM) are imported where the first step needs them, so that a read-only command starts in a second.
 
 _HOME_FILE = "home.json"
+_RESTORING = "restoring"
+"""File of a home whose restore is not complete."""
 
 
 def is_seeded(settings: Settings) -> bool:
@@ -38,10 +40,31 @@ def is_seeded(settings: Settings) -> bool:
     return (settings.home / _HOME_FILE).exists()
 
 
+def mark_restoring(settings: Settings) -> None:
+    """Mark a home as incompletely restored: until `finish_restore` it cannot be opened, seeded or restored into."""
+    replace_file(settings.home / _RESTORING, b"")
+
+
+def require_whole(settings: Settings) -> None:
+    """Raise DataError if a restore into the home was interrupted: some of its stores are empty or of another time than the others."""
+    if (settings.home / _RESTORING).exists():
+        raise DataError(
+            f"a restore into {settings.home} was interrupted: delete that directory, empty the databases on servers that the settings "
+            "name, and run `bot3 restore` again"
+        )
+
+
 def begin_epoch(settings: Settings) -> None:
     """Begin a new epoch of a restored record: publications that the copy contains from before the restore then count as not its own."""
-    with open_platform(settings) as platform:
+    with _opened(settings) as platform:
         platform.record.begin_epoch()
+
+
+def finish_restore(settings: Settings, *, market_at: datetime) -> None:
+    """Pause the market clock of a restored home at a market time, and mark the home as completely restored."""
+    with _opened(settings) as platform:
+        platform.set_clock(market_at)
+    (settings.home / _RESTORING).unlink(missing_ok=True)
 
 
 def home_identity(settings: Settings) -> str:
@@ -296,7 +319,16 @@ def open_platform(settings: Settings, *, read_only: bool = False, beats: bool = 
         If the settings name another market, or other leverage bins, than the home was made from.
     StoreError
         If the home's note of its market cannot be read or is invalid.
+    DataError
+        If a restore into the home was interrupted.
     """
+    require_whole(settings)
+    with _opened(settings, read_only=read_only, beats=beats) as platform:
+        yield platform
+
+
+@contextmanager
+def _opened(settings: Settings, *, read_only: bool = False, beats: bool = False) -> Iterator[Platform]:
     platform = Platform(settings_of_home(settings), read_only=read_only, beats=beats)
     try:
         yield platform

@@ -28,7 +28,10 @@ _SHOWN = 20
 )
 @tried_again()
 def published_learning(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Parameters, scores, regime, recommendations and closed trades in InfluxDB, for external readers."""
+    """Parameters, scores, regime, recommendations, and closed paper and live trades in InfluxDB.
+
+    For external readers, and for the daemon if BOT3_PARAMETERS_FROM selects it.
+    """
     opened = platform.platform()
     return dg.MaterializeResult(metadata=published_metadata(opened, opened.publishing.publish()))
 

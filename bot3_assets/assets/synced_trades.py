@@ -59,7 +59,10 @@ def synced_trades(context: dg.AssetExecutionContext, platform: PlatformResource)
 
 @dg.asset_check(asset=synced_trades, blocking=True, description="The record and the bots' databases have equally many closed trades.")
 def synced_trades_are_reconciled(context: dg.AssetCheckExecutionContext, platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if the record and a bot's databases have different numbers of trades; a run of one partition checks that bot only."""
+    """Fail if the record and a bot's databases have different numbers of closed trades of a run mode, or (a warning) one cannot be read.
+
+    A run of one partition checks that bot only.
+    """
     bot = context.run.tags.get("dagster/partition")
     return synced_trades_verdict(platform.platform(), bots=None if bot is None else [bot])
 

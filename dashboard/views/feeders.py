@@ -78,7 +78,7 @@ def _regime_name(regime: str) -> str:
 
 
 def score_frame(ranked: Sequence[FeederScore], *, minimum: int) -> pd.DataFrame:
-    """Return a row per score; the window's figures are None if it has fewer than `minimum` shadow trades."""
+    """Return a row per score; the window's win rate and mean are None if it has fewer than `minimum` shadow trades."""
     return pd.DataFrame([_cells(score, has_window=score.n_window >= minimum) for score in ranked])
 
 

@@ -124,6 +124,13 @@ def test_put_back_given_a_problem_then_it_is_kept_until_a_notice_is_told_and_is_
     assert store.refusals().problem == ""
 
 
+def test_put_back_given_an_unknown_id_then_stores_no_problem(store: NoticeStore) -> None:
+    with pytest.raises(StoreError, match="no notice 5"):
+        store.put_back(5, until=minutes(5), problem="chat not found")
+
+    assert store.refusals().problem == ""
+
+
 def test_refused_given_a_notice_then_it_waits_no_more_and_makes_no_quiet(store: NoticeStore) -> None:
     store.queue(a_notice())
     taken = store.take(now=minutes(0), hold=HOLD)

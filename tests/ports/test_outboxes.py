@@ -71,6 +71,8 @@ def test_pending_given_one_of_each_publication_then_holds_them_as_published(reco
     [
         (PublicationKind.PARAMETERS, "UPDATE parameter_rows SET stop_loss = 0.0"),
         (PublicationKind.FEEDER_SCORES, "UPDATE feeder_scores SET tier = 'all in'"),
+        (PublicationKind.FEEDER_SCORES, "UPDATE feeder_publications SET known_at_us = 9000000000000000000"),
+        (PublicationKind.FEEDER_SCORES, "DELETE FROM feeder_scores"),
         (PublicationKind.REGIME, "UPDATE regime_states SET regime = 'calm'"),
         (PublicationKind.RECOMMENDATION, "UPDATE recommendations SET leverage_high = 20.0"),
     ],
@@ -204,6 +206,19 @@ def test_requeue_given_confirmed_writes_then_they_wait_again(record: SqlRecord) 
 
     assert record.outbox.span() == OutboxSpan(since=1, until=2, writes=1)
     assert waiting(record).regimes == (a_regime(minutes(5)),)
+
+
+def test_confirm_given_earlier_writes_were_queued_again_meanwhile_then_they_remain_pending(record: SqlRecord) -> None:
+    record.regimes.publish([a_regime()])
+    record.outbox.confirm(waiting(record).span)
+    record.regimes.publish([a_regime(minutes(5))])
+    published = waiting(record).span
+
+    record.outbox.requeue()
+    record.outbox.confirm(published)
+
+    assert record.outbox.span() == OutboxSpan(since=0, until=2, writes=1)
+    assert waiting(record).regimes == (a_regime(), a_regime(minutes(5)))
 
 
 def test_fold_given_many_writes_then_one_entry_holds_them_all(record: SqlRecord) -> None:

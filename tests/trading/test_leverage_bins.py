@@ -14,7 +14,19 @@ from tests.leverages import any_bins
 
 @pytest.mark.parametrize(
     "edges",
-    [(), (2.0,), (2.0, 1.0), (1.0, 1.0), (0.5, 2.0), (1.0, 125.5), (1.0, 2.005), (1.0, math.nan), (1.0, math.inf), (math.nan, 2.0)],
+    [
+        (),
+        (2.0,),
+        (2.0, 1.0),
+        (1.0, 1.0),
+        (0.5, 2.0),
+        (1.0, 125.5),
+        (1.0, 2.005),
+        (1.0, 2.00000000001),
+        (1.0, math.nan),
+        (1.0, math.inf),
+        (math.nan, 2.0),
+    ],
 )
 def test_bins_given_edges_that_are_no_ranges_then_refuse_and_show_an_example(edges: tuple[float, ...]) -> None:
     with pytest.raises(InvalidTradeError, match="such as 1,2,4,8; were"):

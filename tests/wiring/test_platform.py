@@ -9,13 +9,13 @@ import pytest
 
 from bot3.adapters.files.candle_format import write_candles
 from bot3.adapters.simulated.market import SimulatedMarket
-from bot3.errors import SettingsError, StoreError
+from bot3.errors import DataError, SettingsError, StoreError
 from bot3.ports.control import ClockSource
 from bot3.ports.record import ModelEntry
 from bot3.settings import BOT_NAMES
 from bot3.trading.trades import RunMode
 from bot3.usecases.seed.home import SeedParts, seed_home
-from bot3.wiring import SIMULATED_START, Platform, is_seeded, open_platform
+from bot3.wiring import SIMULATED_START, Platform, finish_restore, is_seeded, mark_restoring, open_platform
 from tests.seeded import copy_of_home, seeded_home, tiny_settings
 
 
@@ -36,6 +36,19 @@ def test_is_seeded_given_stores_without_a_finished_seed_then_is_not(home: Path) 
         platform.record.revision()
 
     assert not is_seeded(tiny_settings(home))
+
+
+def test_open_platform_given_an_interrupted_restore_then_refuses_until_it_is_complete(home: Path) -> None:
+    settings = tiny_settings(home)
+    mark_restoring(settings)
+
+    for read_only in (False, True):
+        with pytest.raises(DataError, match="was interrupted: delete that directory"), open_platform(settings, read_only=read_only):
+            pass
+    assert [path.name for path in home.iterdir()] == ["restoring"]
+    finish_restore(settings, market_at=SIMULATED_START)
+    with open_platform(settings) as platform:
+        assert platform.control.anchor() is not None
 
 
 def test_seeded_until_given_a_damaged_file_then_names_it(home: Path) -> None:

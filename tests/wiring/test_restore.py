@@ -14,7 +14,7 @@ import pytest
 from bot3.errors import LearningError
 from bot3.settings import load_settings
 from bot3.usecases.operations.back_up import back_up, restore
-from bot3.wiring import Platform, begin_epoch, open_platform, store_backups
+from bot3.wiring import Platform, begin_epoch, finish_restore, mark_restoring, open_platform, store_backups
 from tests.journals import OPENED, a_closed_trade, minutes
 from tests.learned import a_recommendation, a_regime, a_score, a_set
 from tests.servers.influx import InfluxProgram
@@ -70,7 +70,8 @@ def backed_up(opened: Platform, folder: Path) -> Path:
 
 def restored(home: Path, folder: Path, given: dict[str, Any]) -> None:
     settings = load_settings({}, env_file=home / "no.env", home=home, **given)
-    restore(store_backups(settings, {}), folder, begin=lambda: begin_epoch(settings))
+    restore(store_backups(settings, {}), folder, mark=lambda: mark_restoring(settings), begin=lambda: begin_epoch(settings))
+    finish_restore(settings, market_at=OPENED)
 
 
 def test_restore_given_a_copy_that_went_on_then_publishing_everything_makes_it_equal_and_parameters_are_in_force(

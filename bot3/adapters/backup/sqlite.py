@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot3.errors import StoreBusyError, StoreError
+from bot3.file_replacement import replacing
 
 _DATABASES = {".sqlite", ".db"}
 _BUSY_TIMEOUT_S = 5.0
@@ -128,8 +129,8 @@ def _copy(file: Path, target: Path) -> None:
 
 def _copy_file(file: Path, target: Path) -> None:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, target)
+        with replacing(target) as fresh:
+            shutil.copy2(file, fresh)
     except OSError as error:
         raise StoreError(f"{file} cannot be copied to {target} ({error.strerror}): check the disk and the permissions, retry") from error
 

@@ -42,6 +42,8 @@ class MarketClock:
         self._anchor: ClockAnchor | None = None
         self._read_at: datetime | None = None
         self._floor: datetime | None = None
+        self._wall_at: datetime | None = None
+        self._is_set_back = False
         self._is_stale = False
 
     @property
@@ -52,14 +54,18 @@ class MarketClock:
         return 1.0 if anchor.source is ClockSource.WALL else anchor.speed
 
     def now(self) -> datetime:
-        """Return the market's time; it decreases only if the clock was set back by more than 5 wall seconds.
+        """Return the market's time.
 
-        Raises StoreError until an anchor was read once.
+        It never decreases when the wall clock is set back: it stays constant until the market's time reaches it again. It decreases only
+        if the anchor is set to a time that is earlier by more than 5 wall seconds. Raises StoreError until an anchor was read once.
         """
         with self._lock:
             wall = self._wall.wall_now()
+            self._is_set_back |= self._wall_at is not None and wall < self._wall_at
+            self._wall_at = wall
             now = market_time(self._fresh_anchor(wall), wall=wall)
-            self._floor = now if self._floor is None else max(self._floor, now)
+            if self._floor is None or now >= self._floor:
+                self._floor, self._is_set_back = now, False
             return self._floor
 
     def wall_now(self) -> datetime:
@@ -106,8 +112,11 @@ class MarketClock:
     def _let_go_of_floor(self, anchor: ClockAnchor, *, wall: datetime) -> None:
         # The last returned time may be ahead of the new anchor's, because this process used the old anchor until now. If it is ahead by up
         # to 5 wall seconds, the returned time stays constant until the new anchor reaches it. If it is ahead by more (a resume continues at
-        # an earlier time, or the anchor is of another market), the time is set back.
-        if self._floor is not None and (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
+        # an earlier time, or the anchor is of another market), the time is set back. If the wall clock was set back, every new anchor
+        # is computed from it: then the returned time stays constant, however far it is ahead.
+        if self._floor is None or self._is_set_back:
+            return
+        if (self._floor - market_time(anchor, wall=wall)).total_seconds() > _STALE_S * anchor.speed:
             self._floor = None
 
 
@@ -155,7 +164,9 @@ def pause_clock(control: ControlStore, *, wall: Clock | None = None) -> ClockAnc
     """Pause the market clock at its present time; with source WALL the time advances further. Raises StoreError if it was never started."""
     now = (wall or SystemClock()).wall_now()
     anchor = _require_anchor(control)
-    paused = replace(anchor, wall_at=now, market_at=market_time(anchor, wall=now), is_running=False)
+    # If the wall clock was set back since, the market time computed from it is earlier than what the processes have reached.
+    market_at = max(market_time(anchor, wall=now), _last_lived(control, anchor))
+    paused = replace(anchor, wall_at=now, market_at=market_at, is_running=False)
     control.set_anchor(paused)
     return paused
 

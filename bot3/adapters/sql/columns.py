@@ -156,7 +156,7 @@ def _of_file(connection: Connection, query: sa.Select[Any]) -> Columns:
 
 
 def _format(column: sa.ColumnElement[Any]) -> str:
-    """Return the `struct` format of a column; an empty text for one that is not numeric."""
+    """Return the `struct` format of a column of numbers or booleans; an empty text for texts and times."""
     formats = ((sa.Double, "d"), (sa.Integer, "q"), (sa.Boolean, "?"))
     return next((kind for of, kind in formats if isinstance(column.type, of)), "")
 

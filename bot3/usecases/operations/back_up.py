@@ -103,13 +103,15 @@ def read_manifest(folder: Path) -> BackupReport:
     )
 
 
-def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Callable[[], None]) -> BackupReport:
+def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, mark: Callable[[], None], begin: Callable[[], None]) -> BackupReport:
     """Restore every store of a backup, after the backup was verified and every store was found empty.
 
     Parameters
     ----------
     groups : sequence of sequences
         The stores as in `back_up`; those of the last group are restored last.
+    mark : callable
+        Called before the first store is written, to mark the home as incompletely restored: a failure or a kill leaves some stores empty.
     begin : callable
         Called once all groups but the last are restored. The last one makes the home complete, so no process uses the stores before that.
 
@@ -127,6 +129,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, begin: Cal
         raise DataError(f"{folder} contains other stores than are to be restored ({other}): use the release and settings it was made with")
     for store in stores:
         store.require_empty()
+    mark()
     *before, last = groups
     for store in (store for group in before for store in group):
         store.restore(folder / store.name)

@@ -148,7 +148,20 @@ def test_now_given_a_reader_that_is_a_moment_ahead_of_a_pause_then_waits(control
     assert clock.now() == ahead
 
 
-@given(moves=st.lists(st.tuples(st.floats(min_value=-0.5, max_value=30.0), st.booleans()), max_size=12))
+def test_pause_clock_given_the_wall_clock_was_set_back_then_pauses_at_the_time_of_the_newest_heartbeat(
+    control: SqlControl, wall: MovableClock
+) -> None:
+    clock = start(control, wall)
+    wall.move(60.0)
+    beat(control, wall, clock)
+
+    wall.move(-50.0)
+    pause_clock(control, wall=wall)
+
+    assert seconds(MarketClock(control, wall=wall)) == 3_600.0
+
+
+@given(moves=st.lists(st.tuples(st.floats(min_value=-30.0, max_value=30.0), st.booleans()), max_size=12))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_now_given_any_moves_and_pauses_then_never_runs_backwards(
     moves: list[tuple[float, bool]], control: SqlControl, wall: MovableClock

@@ -63,7 +63,7 @@ def test_back_up_given_stores_then_restore_puts_each_back(tmp_path: Path) -> Non
     empty = [Kept("record"), Kept("BOT1"), Kept("account")]
     seen: list[list[str]] = []
 
-    report = restore([empty[:2], empty[2:]], folder, begin=lambda: seen.append([store.text for store in empty]))
+    report = restore([empty[:2], empty[2:]], folder, mark=lambda: None, begin=lambda: seen.append([store.text for store in empty]))
 
     assert [store.text for store in empty] == ["trades", "fills", "orders"]
     # Called before the last group, which marks the home as whole.
@@ -110,7 +110,7 @@ def test_restore_given_a_damaged_backup_then_touches_nothing(tmp_path: Path, dam
     }[damage]()
 
     with pytest.raises(DataError):
-        restore([[empty]], folder, begin=lambda: None)
+        restore([[empty]], folder, mark=lambda: None, begin=lambda: None)
 
     assert empty.text == ""
 
@@ -120,7 +120,7 @@ def test_restore_given_one_store_that_is_not_empty_then_touches_none(tmp_path: P
     empty, full = Kept("BOT1"), Kept("BOT2", "mine")
 
     with pytest.raises(StoreError, match="BOT2 holds something"):
-        restore([[empty, full]], folder, begin=lambda: None)
+        restore([[empty, full]], folder, mark=lambda: None, begin=lambda: None)
 
     assert (empty.text, full.text) == ("", "mine")
 
@@ -129,4 +129,16 @@ def test_restore_given_settings_that_name_other_stores_then_says_which(tmp_path:
     folder = taken(tmp_path / "backup", [Kept("BOT1", "fills")])
 
     with pytest.raises(DataError, match="contains other stores than are to be restored"):
-        restore([[Kept("BOT1"), Kept("BOT2")]], folder, begin=lambda: None)
+        restore([[Kept("BOT1"), Kept("BOT2")]], folder, mark=lambda: None, begin=lambda: None)
+
+
+def test_restore_given_a_store_that_cannot_be_written_then_was_marked_before_the_first_one(tmp_path: Path) -> None:
+    folder = taken(tmp_path / "backup", [Kept("BOT1", "fills"), Kept("BOT2", "fills")])
+    (folder / "BOT2" / "text").rename(folder / "BOT2" / "other")
+    (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace("BOT2/text", "BOT2/other"))
+    stores, seen = [Kept("BOT1"), Kept("BOT2")], list[str | None]()
+
+    with pytest.raises(FileNotFoundError):
+        restore([stores, []], folder, mark=lambda: seen.append(stores[0].text), begin=lambda: None)
+
+    assert (seen, [store.text for store in stores]) == ([""], ["fills", ""])

@@ -66,21 +66,22 @@ class SqlNotices:
 
         Notices that were delivered or rejected more than 30 days ago are deleted.
         """
-        self._change(notice_id, closed_at_us=to_us(at))
         with self._database.write() as connection:
+            self._change(connection, notice_id, closed_at_us=to_us(at))
             connection.execute(sa.delete(marks).where(marks.c.key == _REST, marks.c.at_us <= to_us(at)))
             connection.execute(sa.delete(notices).where(notices.c.closed_at_us < to_us(at) - _KEPT_US))
 
     def refused(self, notice_id: int, *, reason: str, at: datetime) -> None:
         """Mark a notice as one that can never be delivered, with the reason."""
-        self._change(notice_id, closed_at_us=to_us(at), refused=reason)
+        with self._database.write() as connection:
+            self._change(connection, notice_id, closed_at_us=to_us(at), refused=reason)
 
     def put_back(self, notice_id: int, *, until: datetime, problem: str = "") -> None:
         """Release a notice for another delivery, pause all deliveries until a wall time, and store the problem to correct."""
         rest = json.dumps({"until_us": to_us(until), "problem": problem})
         with self._database.write() as connection:
+            self._change(connection, notice_id, held_until_us=0)
             upsert(connection, marks, {"key": _REST, "text": rest, "at_us": to_us(until)})
-        self._change(notice_id, held_until_us=0)
 
     def refusals(self) -> Refusals:
         """Return the problem to correct (empty if there is none), and the number of stored notices that were permanently rejected."""
@@ -109,10 +110,9 @@ class SqlNotices:
             if notice is not None:
                 _queue(connection, notice)
 
-    def _change(self, notice_id: int, **values: object) -> None:
-        with self._database.write() as connection:
-            if connection.execute(sa.update(notices).where(notices.c.id == notice_id).values(**values)).rowcount != 1:
-                raise StoreError(f"{self._database.shown} contains no notice {notice_id}: it was deleted or never queued")
+    def _change(self, connection: Connection, notice_id: int, **values: object) -> None:
+        if connection.execute(sa.update(notices).where(notices.c.id == notice_id).values(**values)).rowcount != 1:
+            raise StoreError(f"{self._database.shown} contains no notice {notice_id}: it was deleted or never queued")
 
 
 def _rest(connection: Connection) -> dict[str, Any]:

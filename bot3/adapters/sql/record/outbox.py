@@ -35,6 +35,7 @@ from bot3.adapters.sql.record.tables import (
 )
 from bot3.adapters.sql.rows import from_us, read_frame
 from bot3.errors import InvalidLearningError
+from bot3.learning.validity import refusing
 from bot3.market.regimes import RegimeState
 from bot3.ports.publisher import (
     Head,
@@ -94,9 +95,9 @@ class SqlOutbox:
             )
 
     def confirm(self, span: OutboxSpan) -> None:
-        """Delete the entries up to the end of a published span; later entries remain pending."""
+        """Delete the entries of a published span; later entries remain pending, and one that `requeue` made for earlier writes too."""
         with self._scope.write_unversioned() as connection:
-            connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until))
+            connection.execute(sa.delete(outbox).where(outbox.c.revision <= span.until, outbox.c.since_revision >= span.since))
             connection.execute(sa.delete(outbox_gone).where(outbox_gone.c.revision <= span.until))
 
     def requeue(self, *, since: int = 0) -> None:
@@ -178,7 +179,7 @@ def _readable(noun: PublicationKind, publications: Iterable[Any], read: Callable
     found = []
     for publication in publications:
         try:
-            found.append(read(publication))
+            found.append(refusing(read)(publication))
         except InvalidLearningError as error:
             what = {"noun": noun.value, "version": publication.version}
             log.error("publication_refused", **what, error=str(error))  # noqa: TRY400  # the message is sufficient
@@ -229,6 +230,8 @@ def _scored(connection: Connection, publication: Any) -> ScorePublication:
         .order_by(feeder_scores.c.regime, feeder_scores.c.rank, feeder_scores.c.feeder_id)
     )
     scores = tuple(map(score_of_row, rows))
+    if not scores:
+        raise InvalidLearningError(f"feeder scores {publication.version!r} have no rows: publish again with `bot3 learn run`")
     return ScorePublication(seq=publication.seq, known_at=from_us(publication.known_at_us), scores=scores)
 
 
