@@ -64,9 +64,9 @@ class LearningSettings:
 
     @property
     def digest(self) -> str:
-        """Return a digest of the replay rule and the settings.
+        """Return a digest of the replay rule and the settings, except the bins, `min_trades` and `max_censored_share`.
 
-        The bins are not part of it: a replay does not depend on them, and the version of parameters contains their names.
+        A replay depends on none of them, and the version of parameters contains the names of the bins.
         """
         grid = [*self.grid.stops.tolist(), *self.grid.targets.tolist()]
         numbers = (self.static_stop_loss, self.static_take_profit, self.static_strength, self.static_sigma)
