@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform
 
@@ -36,6 +37,7 @@ def closed_trade(platform: Platform, number: int, *, bot: str = "BOT1") -> Trade
         close_profit=profit,
         close_profit_abs=100.0 * profit,
         exit_reason="roi" if profit > 0.0 else "stop_loss",
+        horizon=Horizon.DAY,
     )
 
 

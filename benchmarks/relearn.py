@@ -34,6 +34,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.market.candle_series import CandleSeries
 from bot3.trading.exit_rules import ExitRules
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learn_params import LearnOutcome, learn_params
 from bot3.usecases.learning.learner_session import LearnerSession
@@ -163,6 +164,7 @@ def _trade(number: int, *, pair: str, place: int, rate: float, is_short: bool, l
         close_profit=profit,
         close_profit_abs=100.0 * profit,
         exit_reason="roi" if profit > 0.0 else "stop_loss",
+        horizon=Horizon.DAY,
     )
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from bot3.market.weeks import walk_forward_weeks, week_start
 from bot3.settings import load_settings
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
@@ -199,6 +200,7 @@ def _close(platform: Platform, bot: str, trade_id: int, *, pair: str, opened: da
         close_profit=profit,
         close_profit_abs=100.0 * profit,
         exit_reason="roi" if profit > 0.0 else "stop_loss",
+        horizon=Horizon.DAY,
     )
 
 

@@ -17,6 +17,7 @@ from dagster._core.utils import make_new_run_id
 
 from bot3.errors import LearningError, StoreError
 from bot3.market.weeks import week_of
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import RunMode, Trade
 from bot3.wiring import Platform, open_platform
 from bot3_assets.definitions import defs
@@ -74,6 +75,7 @@ def a_close(opened: Platform, trade_id: int, *, at: Any) -> Trade:
         close_profit=0.027,
         close_profit_abs=2.7,
         exit_reason="roi",
+        horizon=Horizon.DAY,
     )
 
 

@@ -14,6 +14,7 @@ from bot3.learning.replay.groups import parent_groups
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.control import ClockAnchor, ClockSource, Heartbeat
 from bot3.settings import Settings, load_settings
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.orders import ENTRY_CONTEXT, Decision, Fill, Intent, IntentLeg, IntentState, OrderSide, OrderType
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
@@ -102,6 +103,7 @@ def closes(bot: str, *, run_mode: RunMode, account: str, count: int, seed: int, 
             exit_reason=reasons[number % 4],
             initial_stop_loss_pct=-0.03,
             stop_loss_pct=-0.03,
+            horizon=Horizon.DAY,
         )
         for number in range(count)
     ]

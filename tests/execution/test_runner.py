@@ -6,6 +6,7 @@ at stop and target only. The worlds here last less than a day, and what is open 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -43,7 +44,9 @@ PROFILE = a_profile(
     stop_loss=-0.2,
     take_profit=0.25,
     leverage_cap=10.0,
-    target_volatility=0.196,  # of trades of 8 h, the horizon that covers their three hours
+    # In units of the volatility over 8 h, the horizon that covers three hours.
+    target_volatility=0.12 * math.sqrt(8 / 3),
+    exit_rules=ExitRules(giveback_activation_sigma=math.sqrt(3 / 8), giveback_share=0.5),
     limits=LIMITS,
 )
 NOTHING_LEARNED = Learning(parameters=None, recommendation=None)
@@ -165,8 +168,8 @@ def all_bins_learned() -> Learning:
             leverage_bin=class_label(name, Horizon.EIGHT_HOURS),
             state=ParameterState.TRADE,
             lower_bound=0.002,
-            stop_sigma=-0.5 - 0.02 * number,
-            take_profit_sigma=0.6 + 0.02 * number,
+            stop_sigma=-0.25 - 0.01 * number,
+            take_profit_sigma=0.3 + 0.01 * number,
         )
         for number, name in enumerate(DEFAULT_BINS.names)
         for pair in (BTC, ETH)
@@ -247,7 +250,7 @@ def test_daemon_given_signals_of_a_horizon_then_leaves_at_its_end_as_a_backtest(
     open_floor: OpenFloor, horizon: str, timeframe: str, length: int
 ) -> None:
     limits = replace(UNLIMITED, cool_off=timedelta(0))
-    profile = replace(PROFILE, longest_trade=timedelta(days=7), stop_loss=-0.9, take_profit=5.0, limits=limits, max_open_trades=2)
+    profile = replace(PROFILE, longest_trade=timedelta(days=7), stop_loss=-0.9, take_profit=0.9, limits=limits, max_open_trades=2)
     profile = replace(profile, exit_rules=ExitRules(giveback_activation_sigma=50.0))
 
     lives = both(open_floor, seed=3, profile=profile, length=length, horizon=Horizon(horizon), timeframe=timeframe)

@@ -17,6 +17,7 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import Bot3Error, StoreBusyError, StoreError
 from bot3.settings import Settings, load_settings
+from bot3.trading.horizons import Horizon
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.fleet.foreign_sources import RETRY_AFTER_S, UnreliableReader
 from bot3.wiring import SIMULATED_START, Platform
@@ -321,6 +322,7 @@ def an_own_trade(trade_id: int, at: datetime) -> Trade:
         close_profit=0.027,
         close_profit_abs=2.7,
         exit_reason="roi",
+        horizon=Horizon.DAY,
     )
 
 

@@ -106,13 +106,14 @@ def test_shadow_trades_given_one_pair_then_earn_what_a_bot_without_limits_earns(
 
 @pytest.mark.parametrize("horizon", ["8h", "24h"])
 def test_shadow_trades_given_signals_of_a_horizon_then_leave_at_its_end_with_the_volatility_over_it(horizon: str) -> None:
-    never = a_profile(stop_loss=-0.9, take_profit=9.0, exit_rules=ExitRules(giveback_activation_sigma=99.0))
+    never = a_profile(stop_loss=-0.9, take_profit=0.9, leverage_cap=1.0, exit_rules=ExitRules(giveback_activation_sigma=99.0))
 
-    trades = shadow(signals_of(1).assign(horizon=horizon), 1, profile=never)
+    own, day = (shadow(signals_of(1).assign(horizon=name), 1, profile=never) for name in (horizon, "24h"))
 
-    assert set(trades["exit_reason"]) == {"time_exit"}
-    assert set(trades["close_date"] - trades["open_date"]) == {pd.Timedelta(Horizon(horizon).duration)}
-    assert list(trades["sigma"]) == pytest.approx([0.03 * Horizon(horizon).sigma_factor] * len(trades))
+    assert set(own["exit_reason"]) == {"time_exit"}
+    assert set(own["close_date"] - own["open_date"]) == {pd.Timedelta(Horizon(horizon).duration)}
+    first, first_of_day = (trades.groupby("pair")["sigma"].first() for trades in (own, day))
+    assert list(first / first_of_day) == pytest.approx([Horizon(horizon).sigma_factor] * 2)
 
 
 def test_shadow_trades_given_a_volatility_that_moves_then_reads_the_one_known_at_the_signals_close() -> None:

@@ -150,6 +150,7 @@ def both_trades(
             "candle_open_time": pd.Series([known_at - CANDLE], dtype="datetime64[us, UTC]"),
             "known_at": pd.Series([known_at], dtype="datetime64[us, UTC]"),
             "model_digest": "d1",
+            "horizon": "24h",
         }
     )
     span = {"start": FIRST, "end": FIRST + (LENGTH + 1) * CANDLE}

@@ -16,6 +16,7 @@ from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.ports.record import SyncOutcome
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode, Trade
@@ -55,6 +56,7 @@ def a_trade(trade_id: int, *, opened: datetime, pair: str = PAIRS[0], leverage: 
         close_profit=close_profit,
         close_profit_abs=1.0,
         exit_reason="roi",
+        horizon=Horizon.DAY,
     )
 
 

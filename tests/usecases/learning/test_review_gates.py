@@ -26,6 +26,7 @@ from bot3.learning.promotion.permissions import BETTORS, GateLedger, Node, Permi
 from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.replay.paths import ReplayCosts
+from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learner_session import LearnerSession
@@ -95,6 +96,7 @@ def a_trade(number: int, *, pair: str, opened: datetime, rate: float, leverage: 
         close_profit=0.0,
         close_profit_abs=0.0,
         exit_reason="roi",
+        horizon=Horizon.DAY,
     )
 
 
