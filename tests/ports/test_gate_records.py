@@ -159,7 +159,8 @@ def test_open_given_a_record_of_the_first_release_then_keeps_what_was_published(
     config.set_main_option("script_location", str(Path(sql_migrations.__file__).parent / "migrations"))
     config.set_main_option("version_locations", str(Path(sql_migrations.__file__).parent / "migrations" / "platform"))
     config.set_main_option("path_separator", "newline")
-    unknown = {"known_at", "left_out_count", "late_count", "is_censored"}
+    later = dict.fromkeys(("has_target", "deviation_move", "worst_move", "notional_ratio", "utility"))
+    unknown = {"known_at", "left_out_count", "late_count", "is_censored", *later}
     row = {name: value for name, value in asdict(a_row()).items() if name not in unknown} | {"seq": 1, "known_at_us": to_us(OPENED)}
     published = {"seq": 1, "version": "v1", "is_full": True, "learned_revision": 3, "revision": 1}
     instants = dict.fromkeys(("known_at_us", "computed_at_us", "expires_at_us"), to_us(OPENED))
@@ -171,7 +172,7 @@ def test_open_given_a_record_of_the_first_release_then_keeps_what_was_published(
 
     record = SqlRecord.open(url)
 
-    assert dict(record.parameters.as_of(OPENED).rows) == {"*|*|*": a_row()}
+    assert dict(record.parameters.as_of(OPENED).rows) == {"*|*|*": a_row(**later)}
     assert record.parameters.history(key="*|*|*")["first_entry"].isna().all()
     with pytest.raises(LearningError, match="no day was reviewed"):
         record.gates.as_of(OPENED)

@@ -21,10 +21,10 @@ from bot3.learning.pooling.surfaces import (
     refreshed,
 )
 
-OPTIMISM_SPREAD = 0.3
+OPTIMISM_SPREAD = 1.0
 """Prior standard deviation of the optimism, in posterior deviations."""
-MIN_JUDGING_PERIODS = 4
-"""Minimum number of evaluation periods for estimating the error of the optimism; with fewer none is subtracted."""
+MIN_JUDGING_PERIODS, MAX_JUDGING_PERIODS = 2, 8
+"""Number of the newest periods that judge a choice: with fewer than the minimum no optimism is subtracted."""
 
 
 def fit_model(
@@ -72,35 +72,34 @@ def fit_model(
 def selection_optimism(evidence: Evidence, model: PoolingModel, *, score: Score = by_mean) -> float:
     """Estimate the optimism: by how many deviations the posterior mean of the best setting exceeds its mean on trades of other periods.
 
-    Even periods choose the setting and odd ones evaluate it, and vice versa. With a correct prior the posterior has no optimism; if effects
-    are not normally distributed as pooling assumes, the best of a thousand settings is overestimated. The estimate is shrunk towards 0 by
-    its own error (from the scatter of the evaluation periods) and is never negative: no setting is reported as better than its posterior.
+    Each period judges the settings chosen from the periods before it, as in use. With a correct prior the posterior has no optimism; if
+    effects are not normally distributed as pooling assumes, or periods differ by more than the trades' noise, the best of a thousand
+    settings is overestimated. The estimate is shrunk towards 0 by its own error (from the scatter of the periods that judge) and is never
+    negative: no setting is reported as better than its posterior.
     """
-    periods = np.arange(evidence.n.shape[1])
-    judged = [_judged(evidence, model, model.weights * (periods % 2 == half), score=score) for half in (0, 1)]
-    excess, scale = (np.concatenate(parts) for parts in zip(*judged, strict=True))
-    if len(scale) < MIN_JUDGING_PERIODS or scale.sum() <= 0.0:
+    periods = np.flatnonzero(model.weights)[1:][-MAX_JUDGING_PERIODS:]
+    if len(periods) < MIN_JUDGING_PERIODS:
+        return 0.0
+    excess, scale = np.array([_judged(evidence, model, period, score=score) for period in periods.tolist()]).T
+    if scale.sum() <= 0.0:
         return 0.0
     found = float(excess.sum() / scale.sum())
     error = float(np.sqrt(((excess - found * scale) ** 2).sum()) / scale.sum())
     return max(found, 0.0) * OPTIMISM_SPREAD**2 / (OPTIMISM_SPREAD**2 + error**2)
 
 
-def _judged(
-    evidence: Evidence, model: PoolingModel, weights: NDArray[np.float64], *, score: Score
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return, per evaluation period, the excess of predicted over observed sums times deviation, and the squared deviations times n.
+def _judged(evidence: Evidence, model: PoolingModel, period: int, *, score: Score) -> tuple[float, float]:
+    """Return the excess of predicted over observed sums of a period times deviation, and the squared deviations times n.
 
-    Both are summed over groups. Evaluation periods have weight 0 in `weights` and a weight above 0 in the model.
+    Both are summed over groups; the settings are chosen from the periods before.
     """
-    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=weights))
+    past = model.weights * (np.arange(len(model.weights)) < period)
+    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=past))
     rows, cells = np.arange(len(evidence.n)), surfaces.best(score)
     told = surfaces.mean[rows, cells[:, 0], cells[:, 1]]
     deviation = surfaces.posteriors(cells)[1]
-    out = (weights == 0.0) & (model.weights > 0.0)
-    n, totals = evidence.n[:, out], evidence.totals[:, out][rows, :, cells[:, 0], cells[:, 1]]
-    excess = deviation @ (n * told[:, None] - totals)
-    return excess, (deviation**2) @ n
+    n, totals = evidence.n[:, period], evidence.totals[rows, period, cells[:, 0], cells[:, 1]]
+    return float(deviation @ (n * told - totals)), float(deviation**2 @ n)
 
 
 def _centre(

@@ -10,8 +10,6 @@ import pytest
 from bot3.learning.pooling.evidence import Evidence, group_means
 from bot3.learning.pooling.surface_basis import fit_basis
 from bot3.learning.pooling.surface_model import (
-    MIN_JUDGING_PERIODS,
-    OPTIMISM_SPREAD,
     _centre,
     _judged,
     _market_error,
@@ -105,40 +103,44 @@ def test_fit_model_given_no_weights_then_all_periods_count_once() -> None:
     np.testing.assert_array_equal(plain.effects.mean, weighted.effects.mean)
 
 
-def test_judged_given_chosen_periods_then_sums_what_the_others_fell_short_of() -> None:
+def test_judged_given_a_period_then_sums_what_it_fell_short_of_the_choice_from_those_before() -> None:
     evidence = evidence_of()
     model = fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03, weights=WEIGHTS)
-    chosen = WEIGHTS * np.array([1.0, 1.0, 0.0, 1.0, 0.0])
 
-    excess, squares = _judged(evidence, model, chosen, score=by_mean)
+    excess, squares = _judged(evidence, model, 3, score=by_mean)
 
-    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=chosen))
-    expected_excess, expected_squares = np.zeros(2), np.zeros(2)
-    for place, period in enumerate((2, 4)):  # period 1 has no weight in the model
-        for group, (stop, target) in enumerate(surfaces.best().tolist()):
-            loads = model.basis.components[:, stop * 2 + target]
-            deviation = np.sqrt(loads**2 @ surfaces.pooled.variance[:, group])
-            n = evidence.n[group, period]
-            fell_short = n * surfaces.mean[group, stop, target] - evidence.totals[group, period, stop, target]
-            expected_excess[place] += deviation * fell_short
-            expected_squares[place] += deviation**2 * n
-    np.testing.assert_allclose(excess, expected_excess, rtol=1e-9)
-    np.testing.assert_allclose(squares, expected_squares, rtol=1e-9)
+    surfaces = posterior_surfaces(evidence, refreshed(evidence, model, weights=WEIGHTS * np.array([1.0, 1.0, 1.0, 0.0, 0.0])))
+    expected_excess, expected_squares = 0.0, 0.0
+    for group, (stop, target) in enumerate(surfaces.best().tolist()):
+        loads = model.basis.components[:, stop * 2 + target]
+        deviation = np.sqrt(loads**2 @ surfaces.pooled.variance[:, group])
+        n = evidence.n[group, 3]
+        expected_excess += deviation * (n * surfaces.mean[group, stop, target] - evidence.totals[group, 3, stop, target])
+        expected_squares += deviation**2 * n
+    assert (excess, squares) == pytest.approx((expected_excess, expected_squares), rel=1e-9)
 
 
-def optimism(evidence: Evidence, *, periods: int) -> tuple[float, float, float]:
+def test_judged_given_later_periods_then_does_not_depend_on_them() -> None:
+    evidence = evidence_of()
+    model = fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03, weights=WEIGHTS)
+    totals = evidence.totals.copy()
+    totals[:, 4] += 1.0
+
+    assert _judged(replace(evidence, totals=totals), model, 3, score=by_mean) == _judged(evidence, model, 3, score=by_mean)
+
+
+def optimism(evidence: Evidence, *, judging: list[int]) -> tuple[float, float, float]:
     """Return the optimism found, the expected one and the plain one."""
     model = replace(fit_model(evidence, prior=PRIOR, strength=50.0, deviation=0.03), optimism=0.0)
-    even = (np.arange(periods) % 2 == 0).astype(np.float64)
-    parts = [_judged(evidence, model, half, score=by_mean) for half in (even, 1.0 - even)]
-    excess, scale = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    excess, scale = np.array([_judged(evidence, model, period, score=by_mean) for period in judging]).T
     plain = excess.sum() / scale.sum()
     error = np.sqrt(((excess - plain * scale) ** 2).sum()) / scale.sum()
-    return selection_optimism(evidence, model), max(plain, 0.0) * 0.09 / (0.09 + error**2), plain
+    return selection_optimism(evidence, model), max(plain, 0.0) / (1.0 + error**2), plain
 
 
-def test_selection_optimism_given_periods_then_is_the_mean_excess_shrunk_by_its_error() -> None:
-    found = [optimism(evidence_of(seed=seed, periods=6), periods=6) for seed in range(6)]
+@pytest.mark.parametrize(("periods", "judging"), [(6, [1, 2, 3, 4, 5]), (12, [4, 5, 6, 7, 8, 9, 10, 11])])
+def test_selection_optimism_given_periods_then_is_the_mean_excess_shrunk_by_its_error(periods: int, judging: list[int]) -> None:
+    found = [optimism(evidence_of(seed=seed, periods=periods), judging=judging) for seed in range(8)]
 
     assert {plain > 0.0 for _, _, plain in found} == {True, False}
     for own, expected, plain in found:
@@ -146,15 +148,14 @@ def test_selection_optimism_given_periods_then_is_the_mean_excess_shrunk_by_its_
         assert (own > 0.0) == (plain > 0.0)
 
 
-def test_selection_optimism_given_fewer_than_four_periods_or_no_trade_then_is_zero() -> None:
-    plain = {seed: optimism(evidence_of(seed=seed, periods=4), periods=4) for seed in range(4)}
-    three = [optimism(evidence_of(seed=seed, periods=3), periods=3) for seed in range(4)]
+def test_selection_optimism_given_two_periods_or_no_trade_then_is_zero() -> None:
+    three = [optimism(evidence_of(seed=seed, periods=3), judging=[1, 2])[0] for seed in range(6)]
+    two = [optimism(evidence_of(seed=seed, periods=2), judging=[1]) for seed in range(6)]
     none = replace(evidence_of(), n=np.zeros((8, 5)), totals=np.zeros((8, 5, *SHAPE)))
 
-    assert (MIN_JUDGING_PERIODS, OPTIMISM_SPREAD) == (4, 0.3)
-    assert any(own > 0.0 for own, _, _ in plain.values())
-    assert any(would_be > 0.0 for _, would_be, _ in three)
-    assert {own for own, _, _ in three} == {0.0}
+    assert any(own > 0.0 for own in three)
+    assert any(plain > 0.0 for _, _, plain in two)
+    assert {own for own, _, _ in two} == {0.0}
     assert fit_model(none, prior=PRIOR, strength=50.0, deviation=0.03).optimism == 0.0
 
 

@@ -159,7 +159,7 @@ def test_daily_reviews_given_a_market_without_edge_then_raise_no_row_though_boun
     studied = Studied(days=60, drift=0.0)
 
     assert len(studied.record.gates.ledgers) == 58
-    assert len(studied.looked_good) > 5
+    assert len(studied.looked_good) > 1
     assert studied.trading == set()
 
 
@@ -168,7 +168,7 @@ def test_daily_reviews_given_four_months_without_edge_then_raise_no_row_though_b
     studied = Studied(days=120, drift=0.0, seed=11)
 
     assert len(studied.record.gates.ledgers) == 118
-    assert len(studied.looked_good) > 5
+    assert len(studied.looked_good) > 1
     assert studied.trading == set()
 
 
