@@ -13,7 +13,7 @@ from bot3.usecases.terms import definitions
 
 def register(app: typer.Typer) -> None:
     """Add the command `regime` to the command line."""
-    app.command(epilog=definitions("regime", "recommendation", "known at", "market time", "wall time"))(regime)
+    app.command(epilog=definitions("regime", "detector", "recommendation", "known at", "market time", "wall time"))(regime)
 
 
 def regime(*, as_json: JsonFlag = False) -> None:
@@ -27,6 +27,7 @@ def regime(*, as_json: JsonFlag = False) -> None:
         return
     odds = ", ".join(f"{name.value} {share:.0%}" for name, share in zip(Regime, state.probabilities, strict=True))
     results.print(f"{state.regime.value} since {state.since:%Y-%m-%d %H:%M} UTC, known at {state.known_at:%Y-%m-%d %H:%M} ({odds})")
+    results.print(f"by the detector {fmt.version(state.version)}")
     results.print(f"top feeders {list(recommendation.top_feeders)}, avoid {list(recommendation.avoid_feeders)}")
     results.print(f"{fmt.leverage(recommendation)}, size x {recommendation.suggested_position_size_multiplier:.2f}")
     results.print(fmt.expiry(recommendation.expires_at, now=now, anchor=anchor))

@@ -34,6 +34,8 @@ class RegimeState:
         Close time of the last candle used.
     computed_at : datetime
         Wall time of the computation.
+    version : str
+        Name of the detector and digest of its settings.
     """
 
     regime: Regime

@@ -14,6 +14,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "cell": "One pair, one direction and one leverage bin: the smallest group for which a stop and a target are learned.",
         "confidence": "The probability that an expectancy is above 0; of a signal, that its trade earns more than its costs.",
         "dead letter": "A point that could not be written to the published copy, stored with its reason until it is sent again.",
+        "detector": "The rule that computes the market's regime; its name and a digest of its settings are the version of each state.",
         "drawdown": "The loss of equity since its highest value so far, as a ratio of that value.",
         "effective n": "The number of independent trades with as much information as the existing ones, which depend on each other.",
         "epoch": "A text that identifies one uninterrupted history of a record; a restore starts a new epoch.",

@@ -26,7 +26,7 @@ _SUMS_TO_ONE = 1e-6
 )
 @tried_again()
 def regime_state(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """The market regime as known at each time: probabilities of a forward filter, with hysteresis and without smoothing."""
+    """The market regime as known at each time: probabilities of a detector without look-ahead, with hysteresis."""
     opened = platform.platform()
     opened.steps.detect_regimes()
     return dg.MaterializeResult(metadata=regime_state_metadata(opened))

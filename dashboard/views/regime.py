@@ -46,11 +46,11 @@ def _show_state(state: RegimeState, home: DashboardHome, *, now: datetime) -> No
     st.caption(
         f"Since {fmt.stamp(state.since)} ({fmt.span(now - state.since)}), as known at {fmt.stamp(state.known_at)} "
         f"({fmt.age(state.known_at, now=now)}, market time), computed "
-        f"{fmt.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time); version {fmt.version(state.version)} from the "
-        f"record {home.ports.record.store_id[:8]}. The regime is the whole market's: of the equal-weight index of the pairs. "
-        "Probabilities are those known at the time (a forward filter); another regime comes into force only after it held most of the "
-        "probability for some hours.",
-        help=definitions("known at", "market time", "wall time", "version"),
+        f"{fmt.age(state.computed_at, now=home.ports.clock.wall_now())} (wall time), by the detector {fmt.version(state.version)}; from "
+        f"the record {home.ports.record.store_id[:8]}. The regime is the whole market's: of the equal-weight index of the pairs. "
+        "Probabilities are those known at the time; another regime comes into force only after it had most of the probability for some "
+        "hours.",
+        help=definitions("known at", "market time", "wall time", "detector"),
     )
 
 
@@ -90,7 +90,7 @@ def _read_index(home: DashboardHome, *, identity: str, start: datetime, until: d
 
 
 def _make_index(_home: DashboardHome, identity: str, start: datetime, until: datetime) -> pd.Series[Any]:
-    from bot3.learning.regimes.filter import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
+    from bot3.learning.regimes.index import hourly_index  # noqa: PLC0415  # imports a compiler; only this page needs it
 
     del identity
     timeframe = _home.settings.timeframe

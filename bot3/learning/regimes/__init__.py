@@ -1,1 +1,1 @@
-"""The market regime filter."""
+"""The market's index, and the detector of its regime."""
