@@ -188,7 +188,8 @@ def _learned_choice(
     if row.state is ParameterState.SHADOW:
         return Hold(pair=signal.pair, reason=HoldReason.BIN_SHADOW, detail={"key": row.key, "upper_bound": row.upper_bound})
     tier = recommendation.tier(signal.feeder_id)
-    is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE
+    is_full = recommendation.permits(signal.feeder_id, is_short=signal.is_short)
+    is_smallest = not is_full or row.state is not ParameterState.TRADE
     if not is_smallest and not row.lower_bound > 0.0:
         return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
     return EntryChoice(
