@@ -42,6 +42,10 @@ SCALES = (2.0, 1.0, 0.5)
 """Accounts of each node, by their multiple of the asked share: correlated trades or an overconfident posterior require smaller stakes."""
 LARGEST_SHARE = 0.9
 """Maximum share of an account's cash that all its open trades may lose together."""
+LARGEST_CASH = 1e9
+"""Maximum cash of an account: more is given up, which the proof permits, so that losses can still close a node that earned for long."""
+SMALLEST_CASH = 1e-12
+"""Cash below which an account is closed: the rest is given up."""
 GAP_SIGMA = 0.5
 """Worst expected distance of an exit beyond its stop, in units of the volatility at entry."""
 
@@ -112,7 +116,7 @@ class Accounts:
     number : int array of shape (nodes,)
         How many times the accounts of each node were begun, at least 1.
     cash : array of shape (nodes, accounts)
-        Money of each account with the results of all ended trades; 0 for an account that lost more than it had.
+        Money of each account with the results of all ended trades; 0 for an account that lost more than it had, or almost everything.
     shortfall : array of shape (nodes,)
         Sum of the amounts by which accounts fell below 0, as a mean over the accounts.
     bets : Bets

@@ -8,7 +8,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from bot3.learning.promotion.accounts import LARGEST_SHARE, Accounts, Bets, reserves
+from bot3.learning.promotion.accounts import LARGEST_CASH, LARGEST_SHARE, SMALLEST_CASH, Accounts, Bets, reserves
 
 
 def fold(accounts: Accounts, entered: Bets, *, until_us: int) -> Accounts:
@@ -28,12 +28,12 @@ def fold(accounts: Accounts, entered: Bets, *, until_us: int) -> Accounts:
     cash, shortfall = accounts.cash.copy(), accounts.shortfall.copy()
     reserved = reserves(cash.shape, accounts.bets)
     _settle_and_stake(
-        (cash, reserved, shortfall),
+        (cash, reserved, shortfall, np.bincount(accounts.bets.node, minlength=len(cash))),
         (node, opened_us, ended_us, net, worst, stakes),
         np.argsort(ended_us, kind="stable"),
         len(accounts.bets),
         until_us,
-        LARGEST_SHARE,
+        (LARGEST_SHARE, SMALLEST_CASH, LARGEST_CASH),
     )
     stakes[(cash == 0.0)[node]] = 0.0
     still = ended_us > until_us
@@ -42,29 +42,42 @@ def fold(accounts: Accounts, entered: Bets, *, until_us: int) -> Accounts:
 
 
 @numba.njit(cache=True)
-def _settle_and_stake(money: Any, bets: Any, by_end: Any, first: int, until_us: int, largest: float) -> None:  # noqa: PLR0917  # no keywords in numba
+def _settle_and_stake(money: Any, bets: Any, by_end: Any, first: int, until_us: int, limits: Any) -> None:  # noqa: PLR0917  # no keywords in numba
     """Process entries (indices from `first` on) and ends in order of time; `stakes` of new trades change from asked shares to money."""
-    cash, reserved, shortfall = money
-    node, opened_us, ended_us, net, worst, stakes = bets
+    cash, reserved, _, held = money
+    node, opened_us, ended_us, _, worst, stakes = bets
     done = 0
     for new in range(first, len(node) + 1):
         limit = opened_us[new] if new < len(node) else until_us + 1
         while done < len(by_end) and ended_us[by_end[done]] < limit:
-            old = by_end[done]
-            own = node[old]
-            for s in range(cash.shape[1]):
-                if cash[own, s] == 0.0:  # the account is closed
-                    continue
-                cash[own, s] += stakes[old, s] * net[old]
-                reserved[own, s] -= stakes[old, s] * worst[old]
-                if cash[own, s] < reserved[own, s] and net[old] < -worst[old]:
-                    shortfall[own] += (reserved[own, s] - cash[own, s]) / cash.shape[1]
-                    cash[own, s] = 0.0
+            _settle(money, bets, by_end[done], limits)
             done += 1
         if new == len(node):
             break
         own = node[new]
+        held[own] += 1
         for s in range(cash.shape[1]):
-            room = max(largest * cash[own, s] - reserved[own, s], 0.0) / worst[new]
+            room = max(limits[0] * cash[own, s] - reserved[own, s], 0.0) / worst[new]
             stakes[new, s] = min(stakes[new, s] * cash[own, s], room)
             reserved[own, s] += stakes[new, s] * worst[new]
+
+
+@numba.njit(cache=True)
+def _settle(money: Any, bets: Any, ended: int, limits: Any) -> None:
+    """Add the result of a trade to the accounts of its node that are not closed, and free its reserve."""
+    cash, reserved, shortfall, held = money
+    node, _, _, net, worst, stakes = bets
+    _, smallest_cash, largest_cash = limits
+    own = node[ended]
+    held[own] -= 1
+    for s in range(cash.shape[1]):
+        if cash[own, s] == 0.0:
+            continue
+        cash[own, s] = min(cash[own, s] + stakes[ended, s] * net[ended], largest_cash)
+        # Exactly 0 without open trades: rounding errors of large reserves would matter once the cash is small.
+        reserved[own, s] = reserved[own, s] - stakes[ended, s] * worst[ended] if held[own] else 0.0
+        if cash[own, s] < reserved[own, s] and net[ended] < -worst[ended]:
+            shortfall[own] += (reserved[own, s] - cash[own, s]) / cash.shape[1]
+            cash[own, s] = 0.0
+        if cash[own, s] < smallest_cash:
+            cash[own, s] = 0.0

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from bot3.errors import LearningError
-from bot3.learning.promotion.accounts import LARGEST_SHARE, SCALES, Accounts, Bets, asked_shares, first_cash, no_bets, worst_losses
+from bot3.learning.promotion.accounts import (
+    LARGEST_CASH,
+    LARGEST_SHARE,
+    SCALES,
+    Accounts,
+    Bets,
+    asked_shares,
+    first_cash,
+    no_bets,
+    worst_losses,
+)
 from bot3.learning.promotion.closed_testing import NOMINAL, selected
 from bot3.learning.promotion.settlement import fold
 
@@ -157,7 +167,7 @@ def settled(bets: Bets, *, until: int) -> tuple[np.ndarray, np.ndarray, np.ndarr
         while held and held[0][0] < limit:
             _, at = heapq.heappop(held)
             node = bets.node[at]
-            cash[node] += stakes[at] * bets.net[at]
+            cash[node] = np.minimum(cash[node] + stakes[at] * bets.net[at], LARGEST_CASH)
             below = reserved(node) - cash[node]
             is_lost = (below > 0.0) & (bets.net[at] < -bets.worst[at])
             shortfall[node] += np.where(is_lost, below, 0.0).mean()
@@ -247,6 +257,16 @@ def test_fold_given_a_gap_beyond_the_worst_loss_then_charges_it_whole_and_closes
     assert after.evidence()[0] == 0.5
     assert (after.cash[1] > 0.5).all()
     assert later.cash[0].tolist() == [0.0] * 3
+
+
+def test_fold_given_gains_without_end_then_cash_is_limited_and_losses_still_close_the_node() -> None:
+    rich = fold(started(1), trades(np.full(400, 0.5), share=9.0, held=1, node=np.zeros(400, np.int64)), until_us=DAY)
+    poor = fold(rich, trades(np.full(400, -WORST), day=1, share=9.0, held=1, node=np.zeros(400, np.int64)), until_us=2 * DAY)
+
+    assert rich.cash.tolist() == [[LARGEST_CASH] * len(SCALES)]
+    assert selected(rich.evidence()).tolist() == [True]
+    assert selected(poor.evidence()).tolist() == [False]
+    assert (poor.cash.tolist(), poor.shortfall.tolist()) == ([[0.0] * len(SCALES)], [0.0])
 
 
 def test_restarted_given_a_node_then_its_accounts_begin_with_less_and_without_its_open_trades() -> None:
