@@ -110,6 +110,8 @@ def gate_figures(power: Mapping[float, Power], paying: NullStudy, zero: NullStud
         "null_zero_forced_open": zero.forced,
         "null_zero_best_log_evidence": round(zero.best_evidence, 3),
         "null_zero_wrong_by_lower_bound_alone": round(zero.lower_bound / zero.worlds, 4),
+        "raised_share": {f"{h:g}": of.share for h, of in power.items()},
+        "raised_share_worlds": {f"{h:g}": of.worlds for h, of in power.items()},
         "power": {f"{h:g}": of.found for h, of in power.items()},
         "raised_bins": {f"{h:g}": of.raised for h, of in power.items()},
         "raised_true_bps": {f"{h:g}": of.raised_bps for h, of in power.items()},

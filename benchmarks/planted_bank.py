@@ -49,6 +49,8 @@ class Bank:
         Net move if the liquidation rate of a bin replaces the stop.
     liquidated_from : int16 of shape (paths, bins)
         Index of the first stop at or beyond the bin's liquidation rate; the number of stops if there is no such stop.
+    stop_minute, target_minute, liquidated_minute : int16 of shapes (paths, stops), (paths, targets) and (paths, bins)
+        Index of the minute that first reached each level, `STEPS` if none did; the last minute has the index STEPS - 1.
     worst, best : float32 of shape (paths,)
         Lowest and highest move of the path, in units of sigma.
     type_means, type_squares : float64 of shape (bins, types, stops, targets)
@@ -61,6 +63,9 @@ class Bank:
     outcomes: NDArray[np.float32]
     liquidated: NDArray[np.float32]
     liquidated_from: NDArray[np.int16]
+    stop_minute: NDArray[np.int16]
+    target_minute: NDArray[np.int16]
+    liquidated_minute: NDArray[np.int16]
     sigma: NDArray[np.float32]
     worst: NDArray[np.float32]
     best: NDArray[np.float32]
@@ -92,13 +97,17 @@ def make_bank(*, paths: int = BANK_PATHS, seed: int = BANK_SEED, grid: ExitGrid 
     grid = bank_grid() if grid is None else grid
     per_type = paths // len(PATH_TYPES)
     blocks = [_type_block(name, n=per_type, seed=(seed, place), grid=grid) for place, name in enumerate(PATH_TYPES)]
-    outcomes, liquidated, liquidated_from, sigma, worst, best = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    outcomes, liquidated, liquidated_from, *minutes, sigma, worst, best = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    stop_minute, target_minute, liquidated_minute = minutes
     type_means, type_squares = _type_moments((outcomes, liquidated, liquidated_from), per_type=per_type)
     return Bank(
         grid=grid,
         outcomes=outcomes,
         liquidated=liquidated,
         liquidated_from=liquidated_from,
+        stop_minute=stop_minute,
+        target_minute=target_minute,
+        liquidated_minute=liquidated_minute,
         sigma=sigma,
         worst=worst,
         best=best,
@@ -143,9 +152,12 @@ def _outcomes(moves: NDArray[np.float32], sigma: NDArray[np.float32], grid: Exit
     outcomes = np.empty((n, *shape), dtype=np.float32)
     liquidated = np.empty((n, len(leverages), shape[1]), dtype=np.float32)
     liquidated_from = np.empty((n, len(leverages)), dtype=np.int16)
+    minutes = tuple(np.empty((n, levels), dtype=np.int16) for levels in (*shape, len(leverages)))
     costs = (TAKER, MAKER, SLIPPAGE, STOP_SLIPPAGE, FUNDING)
-    _walk(moves, sigma, (grid.stops, grid.targets), (1.0 / leverages, MAINTENANCE), costs, (outcomes, liquidated, liquidated_from))
-    return outcomes, liquidated, liquidated_from
+    _walk(
+        moves, sigma, (grid.stops, grid.targets), (1.0 / leverages, MAINTENANCE), costs, (outcomes, liquidated, liquidated_from, *minutes)
+    )
+    return outcomes, liquidated, liquidated_from, *minutes
 
 
 def _type_moments(tables: tuple[NDArray[Any], ...], *, per_type: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -163,13 +175,13 @@ def _type_moments(tables: tuple[NDArray[Any], ...], *, per_type: int) -> tuple[N
 
 @numba.njit(cache=True)
 def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, out: Any) -> None:  # noqa: PLR0917  # no keywords in numba
-    """Fill the three outcome arrays, path by path.
+    """Fill the outcome arrays, path by path.
 
     The first minute that reaches each level is found once for each path. Stop or target decides a setting's outcome, whichever is earlier.
     """
     stops, targets = levels
     margins, maintenance = margins_kept
-    outcomes, liquidated, liquidated_from = out
+    outcomes, liquidated, liquidated_from, stop_minute, target_minute, liquidated_minute = out
     steps = moves.shape[1]
     target_at, target_net = np.empty(len(targets), np.int64), np.empty(len(targets))
     stop_at, stop_net = np.empty(len(stops), np.int64), np.empty(len(stops))
@@ -181,11 +193,13 @@ def _walk(moves: Any, sigmas: Any, levels: Any, margins_kept: Any, costs: Any, o
         _first_below(path, stops * sigma, costs, last, stop_at, stop_net)
         rooms = margins[::-1] - maintenance  # ascending, as `_first_below` requires
         _first_below(path, rooms, costs, last, dead_at, dead_net)
+        stop_minute[k], target_minute[k] = stop_at, target_at
         for s in range(len(stops)):
             for t in range(len(targets)):
                 outcomes[k, s, t] = stop_net[s] if stop_at[s] < target_at[t] else target_net[t]
         for b in range(len(margins)):
             dead = dead_at[len(margins) - 1 - b]
+            liquidated_minute[k, b] = dead
             liquidated_from[k, b] = np.searchsorted(stops * sigma, margins[b] - maintenance)
             for t in range(len(targets)):
                 liquidated[k, b, t] = -margins[b] - costs[0] if dead < target_at[t] else target_net[t]
@@ -271,3 +285,13 @@ def outcomes_at(
     free = stop < bank.liquidated_from[paths, bins]
     nets: NDArray[np.float64] = np.where(free, bank.outcomes[paths, stop, target], bank.liquidated[paths, bins, target]).astype(np.float64)
     return nets
+
+
+def minutes_at(
+    bank: Bank, *, paths: NDArray[np.int64], bins: NDArray[np.int64], stop: NDArray[np.int64], target: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the index of the minute in which each trade ends under its own stop and target (indices of the grid)."""
+    free = stop < bank.liquidated_from[paths, bins]
+    lost = np.where(free, bank.stop_minute[paths, stop], bank.liquidated_minute[paths, bins])
+    minutes: NDArray[np.int64] = np.minimum(np.minimum(lost, bank.target_minute[paths, target]), STEPS - 1).astype(np.int64)
+    return minutes

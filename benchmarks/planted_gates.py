@@ -17,13 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.planted_bank import Bank
-from benchmarks.planted_learner import HORIZON, JudgedDays, PlantedFeed, Publications, cell_group, midnight
+from benchmarks.planted_learner import JudgedDays, PlantedFeed, Publications, cell_group, midnight
 from benchmarks.planted_world import CELLS, DAYS, World
 from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
-from bot3.learning.promotion.e_process import SCALES, STREAMS, log_evidence
 from bot3.learning.promotion.permissions import NOBODY, GateLedger, Permission, reviewed
-from bot3.learning.promotion.reviews import BettingGate, row_in_force
+from bot3.learning.promotion.reviews import AccountGate, progress, row_in_force
 from bot3.learning.replay.groups import Group, group_key, group_of_key
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.usecases.learning.review_gates import review_gates
@@ -129,7 +128,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
         Whether trades may close after their horizon. If none does, all trades up to the next publication are ingested at once. A review
         then still reads only trades that are known at its time, but the gate may include a new pair some days early.
     """
-    learner, gate, judged, forced = feed.learner, BettingGate(), JudgedDays(feed.learner), Publications()
+    learner, gate, judged, forced = feed.learner, AccountGate(), JudgedDays(feed.learner), Publications()
     ledger: GateLedger | None = None
     stressed: GateLedger | None = None
     feed.take_in(now=midnight(days[0]) + LOOK)
@@ -142,7 +141,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
             stressed = review_gates(forced, judged, gate, stressed, now=now) or stressed
             if ledger is None or stressed is None:
                 raise AssertionError("a first review must return a ledger")
-            permission = reviewed(gate, ledger, horizon=HORIZON, before=NOBODY, closed=learner.censored_nodes())
+            permission = reviewed(gate, ledger, before=NOBODY, closed=learner.censored_nodes())
             if day == start:
                 published.published.append(learner.learn_all(now=now, computed_at=now, life=LIFE, revision=0, permission=permission))
                 forced.published.append(_forced(published.published[-1]))
@@ -153,7 +152,7 @@ def review_days(feed: PlantedFeed, published: Publications, *, days: tuple[int, 
                 raised=raised(published.published[-1], permission),
                 permission=permission,
                 ledger=ledger,
-                forced_open=bool(gate.opened(stressed, horizon=HORIZON)),
+                forced_open=bool(gate.opened(stressed)),
             )
 
 
@@ -170,10 +169,7 @@ def raised(published: ParameterSet, permission: Permission) -> frozenset[Group]:
 
 def best_evidence(ledger: GateLedger) -> float:
     """Return the highest log evidence of any node in a ledger; 0 without nodes."""
-    if not ledger.log_wealth:
-        return 0.0
-    wealth = np.array(list(ledger.log_wealth.values())).reshape(-1, STREAMS, len(SCALES))
-    return float(log_evidence(wealth).max())
+    return max((of.log_evidence for of in progress(ledger).values()), default=0.0)
 
 
 def _forced(published: ParameterSet) -> ParameterSet:

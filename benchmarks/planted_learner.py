@@ -7,6 +7,7 @@ on candles; pooling, choice, published rows, complete days and bets are those of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchmarks.planted_bank import MAINTENANCE, MAKER, SLIPPAGE, STEPS, STOP_SLIPPAGE, TAKER, Bank, bin_leverages, outcomes_at, sum_paths
+from benchmarks.planted_bank import (
+    MAINTENANCE,
+    MAKER,
+    SLIPPAGE,
+    STEPS,
+    STOP_SLIPPAGE,
+    TAKER,
+    Bank,
+    bin_leverages,
+    minutes_at,
+    outcomes_at,
+    sum_paths,
+)
 from benchmarks.planted_world import BIN_OF, DIRECTION_OF, PAIR_OF, World
 from bot3.errors import LearningError
 from bot3.learning.parameters.learner import ParameterLearner
@@ -27,7 +40,7 @@ from bot3.learning.replay.kernel import SQUARES, TOTAL
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
 from bot3.learning.replay.replay import GroupSums, Outcomes
 from bot3.learning.replay.trade_table import ReplayFrame, ReplayState, TradeTable
-from bot3.market.instants import DAY_US, microseconds
+from bot3.market.instants import DAY_US, MINUTE_US, microseconds
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet
 from bot3.trading.trades import DIRECTIONS, RunMode
@@ -97,7 +110,9 @@ class BankEvidence(ReplayEvidence):
         stop_sigma: float | NDArray[np.float64],
         target_sigma: float | NDArray[np.float64],
     ) -> Outcomes:
-        """Return the net moves of trades, all under one stop and target of the grid or each under its own; other fields are 0.
+        """Return the outcomes of trades, all under one stop and target of the grid or each under its own.
+
+        `ended_at` counts minutes from the entry; `code` and `is_ambiguous` are 0.
 
         Raises LearningError for a stop or target that is not on the grid.
         """
@@ -106,10 +121,17 @@ class BankEvidence(ReplayEvidence):
         stop = _places(grid.stops, np.full(len(rows), stop_sigma))
         target = _places(grid.targets, np.full(len(rows), target_sigma))
         net = outcomes_at(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], stop=stop, target=target)
+        minutes = minutes_at(self._bank, paths=self._world.trades.path[places], bins=BIN_OF[cell], stop=stop, target=target)
         none = np.zeros(len(rows), dtype=np.int8)
-        return Outcomes(
-            net=net + self._shift[cell, stop, target], ended_at=none.astype(np.int64), code=none, is_ambiguous=none.astype(np.bool_)
-        )
+        return Outcomes(net=net + self._shift[cell, stop, target], ended_at=minutes, code=none, is_ambiguous=none.astype(np.bool_))
+
+    def ended_us(
+        self, table: TradeTable, rows: NDArray[np.int64], *, found: Outcomes, arrays: Mapping[str, CandleArrays], candle_us: int
+    ) -> NDArray[np.int64]:
+        """Return the closes of the candles that contain the ends of trades: candles of `candle_us` that begin with the entry."""
+        candles = found.ended_at * MINUTE_US // candle_us + 1
+        ended: NDArray[np.int64] = table.fact("open_us")[rows] + candles * candle_us
+        return ended
 
 
 class PlantedTable(TradeTable):

@@ -91,8 +91,12 @@ class Power:
 
     Parameters
     ----------
+    worlds : int
+        Number of worlds.
+    share : float or None
+        Share of the cells worth finding (true expectancy above `WORTH`) that may trade on the last day.
     found : dict
-        By size of the cell: share of the cells worth finding that may trade.
+        The same by size of the cell.
     wrong_share, wrong_share_ever : float or None
         Share of the cells that may trade on the last day, or might on any day, whose true expectancy is not above 0.
     raised : float
@@ -101,6 +105,8 @@ class Power:
         Mean true expectancy of these cells in bps.
     """
 
+    worlds: int
+    share: float | None
     found: dict[str, float | None]
     wrong_share: float | None
     wrong_share_ever: float | None
@@ -120,6 +126,8 @@ def study_power(bank: Bank, *, seeds: Sequence[int], heterogeneity: float) -> Po
     sizes = np.concatenate([size for _, size in years])
     worth = truth > WORTH
     return Power(
+        worlds=len(years),
+        share=_share(last[worth]),
         found={str(size): _share(last[worth & (sizes == size)]) for size in SIZES},
         wrong_share=_share(truth[last] <= 0.0),
         wrong_share_ever=_share(truth[ever] <= 0.0),

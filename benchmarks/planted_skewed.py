@@ -9,20 +9,25 @@ exceed the whole wealth.
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from benchmarks.planted_bank import FUNDING, SLIPPAGE, STOP_SLIPPAGE, TAKER
 from benchmarks.planted_learner import HORIZON, START, midnight, pair_name
 from benchmarks.planted_world import DAYS, PAIRS
-from bot3.learning.promotion.e_process import worst_losses
-from bot3.learning.promotion.permissions import EnteredTrades, Gate
-from bot3.learning.promotion.reviews import BettingGate
+from bot3.learning.promotion.accounts import SCALES, Accounts, Bets, first_cash, no_bets, worst_losses
+from bot3.learning.promotion.closed_testing import selected
+from bot3.learning.promotion.permissions import EnteredTrades
+from bot3.learning.promotion.reviews import shares_on
+from bot3.learning.promotion.settlement import fold
 from bot3.learning.replay.groups import STATIC, Group
+from bot3.market.instants import DAY_US
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
 from bot3.trading.trades import DIRECTIONS
@@ -35,7 +40,9 @@ CELLS: tuple[Group, ...] = tuple((pair_name(pair), side, DEFAULT_BINS.names[0]) 
 SKEWED_SEED = 2_000_000
 SHARE_FOR_ALL = 4
 """Every kind of world is studied in the number of worlds divided by this; the kind with the most openings, in all worlds."""
-_FIRST = START.toordinal() - 719_163
+WORLDS_AT_ONCE = 50
+FIRST = START.toordinal() - 719_163
+"""First day of every world, in days since 1970."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,31 +79,67 @@ def study_skewed(*, worlds: int, processes: int = 1) -> dict[str, SkewStudy]:
 
 def _opened(skew: Skew, numbers: range, *, processes: int) -> int:
     seeds = [SKEWED_SEED + number for number in numbers]
+    parts = [seeds[start : start + WORLDS_AT_ONCE] for start in range(0, len(seeds), WORLDS_AT_ONCE)]
     if processes <= 1:
-        return sum(opens_ever(seed, skew=skew) for seed in seeds)
+        return sum(int(open_ever(part, skew=skew).sum()) for part in parts)
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        return sum(pool.map(partial(opens_ever, skew=skew), seeds, chunksize=10))
+        return sum(int(flags.sum()) for flags in pool.map(partial(open_ever, skew=skew), parts))
 
 
-def opens_ever(seed: int, *, skew: Skew) -> bool:
-    """Return whether any node is open on any day of the year of one world."""
-    rng = np.random.default_rng((seed, skew.each_day, round(skew.correlation * 1000)))
-    gate: Gate = BettingGate()
-    ledger, published = gate.join(gate.start(day=_FIRST - 1), CELLS), certain_edges()
-    for day in range(_FIRST, _FIRST + DAYS):
-        ledger = gate.fold(ledger, day=day, trades=draw_day(rng, skew), published=published)
-        if gate.opened(ledger, horizon=HORIZON):
-            return True
-    return False
+def open_ever(seeds: Sequence[int], *, skew: Skew) -> NDArray[np.bool_]:
+    """Return for each world, by its seed, whether any node is open on any day of its year."""
+    return worlds_settled(seeds, skew=skew)[0]
 
 
-def draw_day(rng: np.random.Generator, skew: Skew) -> EnteredTrades:
-    """Draw the trades of a day, with their net moves and worst losses."""
+def worlds_settled(seeds: Sequence[int], *, skew: Skew, days: int = DAYS) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return for each world whether any node is open on any of some days, and the evidence of its nodes at the end.
+
+    All worlds are settled together by the rule of `AccountGate` (`accounts.fold`, then `closed_testing.selected` for each world), because
+    the accounts of one world do not affect another; `tests/benchmarks/test_planted_gates.py` compares them with the gate.
+    """
+    rngs = [np.random.default_rng((seed, skew.each_day, round(skew.correlation * 1000))) for seed in seeds]
+    accounts, ever = _started(len(seeds)), np.zeros(len(seeds), dtype=np.bool_)
+    evidence = accounts.evidence().reshape(len(seeds), len(CELLS))
+    share = shares_on(CELLS[:1], certain_edges())[CELLS[0]]
+    for day in range(FIRST, FIRST + days):
+        drawn = [draw_day(rng, skew, day=day) for rng in rngs]
+        accounts = fold(accounts, _bets(drawn, share=share), until_us=(day + 1) * DAY_US)
+        evidence = accounts.evidence().reshape(len(seeds), len(CELLS))
+        ever |= np.array([bool(selected(own).any()) for own in evidence])
+    return ever, evidence
+
+
+def _started(worlds: int) -> Accounts:
+    start, number = np.ones(worlds * len(CELLS)), np.ones(worlds * len(CELLS), dtype=np.int64)
+    cash = np.repeat(first_cash(start, number)[:, None], len(SCALES), axis=1)
+    return Accounts(start=start, number=number, cash=cash, shortfall=np.zeros(len(start)), bets=no_bets())
+
+
+def _bets(drawn: Sequence[EnteredTrades], *, share: float) -> Bets:
+    """Return the trades of all worlds on one day; the nodes of a world follow those of the world before it."""
+    own = np.arange(len(drawn[0].cells)) % len(CELLS)
+    columns = {name: np.concatenate([getattr(day, name) for day in drawn]) for name in ("opened_us", "ended_us", "net", "worst")}
+    return Bets(
+        node=(own + len(CELLS) * np.arange(len(drawn))[:, None]).ravel(),
+        stakes=np.full((len(columns["net"]), len(SCALES)), share) * np.array(SCALES),
+        **columns,
+    )
+
+
+def draw_day(rng: np.random.Generator, skew: Skew, *, day: int) -> EnteredTrades:
+    """Draw the trades of a day (days since 1970), with their net moves and worst losses: all enter at noon and are open for the horizon."""
     n = len(CELLS) * skew.each_day
     latent = np.sqrt(skew.correlation) * rng.standard_normal() + np.sqrt(1.0 - skew.correlation) * rng.standard_normal(n)
     is_stopped = latent < ndtri(TARGET_SIGMA / (STOP_SIGMA + TARGET_SIGMA))
     worst = worst_losses(np.full(n, STOP_SIGMA), sigma=np.full(n, SIGMA), leverage=np.ones(n), costs=STOPPED_COSTS)
-    return EnteredTrades(cells=CELLS * skew.each_day, net=np.where(is_stopped, -STOP_SIGMA, TARGET_SIGMA) * SIGMA, worst=worst)
+    opened_us = np.full(n, day * DAY_US + DAY_US // 2)
+    return EnteredTrades(
+        cells=CELLS * skew.each_day,
+        opened_us=opened_us,
+        ended_us=opened_us + HORIZON // timedelta(microseconds=1),
+        net=np.where(is_stopped, -STOP_SIGMA, TARGET_SIGMA) * SIGMA,
+        worst=worst,
+    )
 
 
 def certain_edges() -> ParameterSet:

@@ -57,7 +57,7 @@ def _recommendation(found: Known[Recommendation], home: BotHome) -> str:
     advice = found.value
     return (
         f"Recommendation {fmt.version(advice.version)}: {fmt.expiry(advice.expires_at, now=home.now(), anchor=home.anchor())}; "
-        f"top {_feeders(advice.top_feeders)}, avoid {_feeders(advice.avoid_feeders)}, {fmt.leverage(advice)}, "
+        f"top {_feeders(advice.top_feeders)} (tier {advice.top_tier}), avoid {_feeders(advice.avoid_feeders)}, {fmt.leverage(advice)}, "
         f"size x {advice.suggested_position_size_multiplier:.2f}"
     )
 

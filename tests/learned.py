@@ -15,7 +15,7 @@ import pandas as pd
 from bot3.market.regimes import Regime, RegimeState
 from bot3.ports.record import ModelEntry
 from bot3.trading.parameters import ExitParameters, ParameterSet, ParameterState
-from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
+from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation, feeder_direction
 from bot3.trading.signals import FEEDER_IDS
 from tests.journals import OPENED, PAIR, minutes
 
@@ -93,6 +93,7 @@ def a_score(feeder_id: str = "F01", *, regime: str = "*", rank: int = 1, version
         mean_move_window=None,
         tier=FeederTier.PROBE,
         rank=rank,
+        open_directions="long",
         known_at=known_at,
         version=version,
     )
@@ -111,6 +112,8 @@ def a_recommendation(version: str = "m1", *, known_at: datetime = OPENED) -> Rec
         tiers=dict.fromkeys(FEEDER_IDS, FeederTier.PROBE),
         top_feeders=(3, 1),
         avoid_feeders=(),
+        top_tier=FeederTier.PROBE,
+        open_feeders=tuple(feeder_direction(feeder, is_short=is_short) for feeder in FEEDER_IDS for is_short in (False, True)),
         open_bins=("1.0-2.0", "2.0-3.5"),
         suggested_leverage_range=(1.0, 3.49),
         suggested_position_size_multiplier=0.8,

@@ -6,6 +6,7 @@ import typer
 
 from bot3.cli.output import JsonFlag, percent, print_json, print_table
 from bot3.cli.session import seeded_platform
+from bot3.usecases.learning.tier_reasons import why_tier
 from bot3.usecases.terms import definitions
 
 
@@ -25,7 +26,7 @@ def feeders(*, as_json: JsonFlag = False) -> None:
     overall = sorted((score for score in scores if score.regime == "*"), key=lambda score: score.rank)
     print_table(
         "Shadow trades after costs, ratios of the price",
-        ("rank", "feeder", "tier", "n", "n_eff", "expectancy", "90 % interval", "P(> 0)", f"{window}: n", f"{window}: mean"),
+        ("rank", "feeder", "tier", "n", "n_eff", "expectancy", "90 % interval", "P(> 0)", f"{window}: n", f"{window}: mean", "why"),
         [
             (
                 score.rank,
@@ -38,6 +39,7 @@ def feeders(*, as_json: JsonFlag = False) -> None:
                 f"{score.confidence:.2f}",
                 score.n_window,
                 percent(score.mean_move_window, 3),
+                why_tier(score),
             )
             for score in overall
         ],

@@ -20,6 +20,7 @@ _TERMS = (
     "replay",
     "effective n",
     "expectancy",
+    "log evidence",
     "own share",
     "parent",
     "censored share",
@@ -44,14 +45,18 @@ def params(
     as_json: JsonFlag = False,
 ) -> None:
     """Show stop and target per pair, direction and leverage bin, with n, interval and the source of their data."""
+    from bot3.usecases.learning.evidence import evidence_of_nodes, evidence_text  # noqa: PLC0415  # loads numba
+
     with seeded_platform() as platform:
         now = platform.clock.now()
         parameters, anchor = platform.record.parameters.as_of(now), platform.control.anchor()
         limit = platform.settings.max_censored_share
+        evidence = [node for node in evidence_of_nodes(platform.record.gates, now=now) if pair is None or node.pair == pair]
     rows = [row for row in parameters.rows.values() if pair is None or row.pair == pair]
     rows.sort(key=lambda row: row.order)
     if as_json:
-        print_json({"version": parameters.version, "known_at": parameters.known_at, "expires_at": parameters.expires_at, "rows": rows})
+        times = {"known_at": parameters.known_at, "expires_at": parameters.expires_at}
+        print_json({"version": parameters.version, **times, "rows": rows, "evidence": evidence})
         return
     life = fmt.expiry(parameters.expires_at, now=now, anchor=anchor)
     results.print(f"version {parameters.version[:12]}, {life}")
@@ -61,6 +66,12 @@ def params(
         _COLUMNS,
         [_cells(row) for row in rows],
     )
+    if evidence:
+        print_table(
+            f"Evidence that a pair and direction earns, until {evidence[0].counted_until} (natural logarithms)",
+            ("pair", "direction", "log evidence of the log needed", "open trades", "permission"),
+            [(node.pair, node.direction, evidence_text(node), node.open_trades, "open" if node.is_open else "closed") for node in evidence],
+        )
     censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
     if censored:
         results.print(f"May not trade. {fmt.why_censored(limit)}")

@@ -28,7 +28,9 @@ def regime(*, as_json: JsonFlag = False) -> None:
     odds = ", ".join(f"{name.value} {share:.0%}" for name, share in zip(Regime, state.probabilities, strict=True))
     results.print(f"{state.regime.value} since {state.since:%Y-%m-%d %H:%M} UTC, known at {state.known_at:%Y-%m-%d %H:%M} ({odds})")
     results.print(f"by the detector {fmt.version(state.version)}")
-    results.print(f"top feeders {list(recommendation.top_feeders)}, avoid {list(recommendation.avoid_feeders)}")
+    results.print(
+        f"top feeders {list(recommendation.top_feeders)} (tier {recommendation.top_tier}), avoid {list(recommendation.avoid_feeders)}"
+    )
     results.print(f"{fmt.leverage(recommendation)}, size x {recommendation.suggested_position_size_multiplier:.2f}")
     results.print(fmt.expiry(recommendation.expires_at, now=now, anchor=anchor))
     results.print(f"expires at {recommendation.expires_at:%Y-%m-%d %H:%M} (market time)")

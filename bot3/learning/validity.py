@@ -133,6 +133,7 @@ _SCORE: Mapping[str, Rule] = {
     "mean_move_window": number(-FINITE, FINITE, is_optional=True),
     "tier": one_of(FeederTier),
     "rank": whole_number(1),
+    "open_directions": one_of(("", *DIRECTIONS, " ".join(DIRECTIONS))),
     "known_at": aware_time,
     "version": nonempty_text,
 }
@@ -173,7 +174,7 @@ def require_readable(fact: FeederScore | RegimeState | Recommendation) -> None:
         regime_state(values | {f"p_{regime.value}": share for regime, share in zip(Regime, fact.probabilities, strict=True)})
     else:
         low, high = fact.suggested_leverage_range
-        lists = {name: json.dumps(values[name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_bins")}
+        lists = {name: json.dumps(values[name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_feeders", "open_bins")}
         recommendation(values | lists | {"suggested_leverage_low": low, "suggested_leverage_high": high})
 
 
@@ -226,6 +227,8 @@ def parameter_set(*, rows: Iterable[Values], factors: Iterable[tuple[Any, Any, A
 def feeder_score(values: Values) -> FeederScore:
     """Parse and validate a stored score of a feeder. Raises InvalidLearningError, with row and field, if a value is out of bounds."""
     what = f"feeder scores {_shown(values.get('version'))}, row {_shown(values.get('feeder_id'))} in {_shown(values.get('regime'))}"
+    # Older releases permitted no direction by evidence.
+    values = {**values, "open_directions": values.get("open_directions") or ""}
     _require(values, _wrong_fields(values, _SCORE) or _wrong_interval(values), what=what)
     given: dict[str, Any] = {field.name: values.get(field.name) for field in fields(FeederScore)}
     return FeederScore(**given | {"tier": FeederTier(values["tier"])})
@@ -273,6 +276,7 @@ def recommendation(values: Values) -> Recommendation:
     if low > high:
         _require(values, {"suggested_leverage_low": f"must not be above suggested_leverage_high ({high})"}, what=what)
     is_old = values.get("open_bins") is None
+    lists["open_feeders"] = [] if values.get("open_feeders") is None else _parsed(values, "open_feeders", what=what)
     if is_old and high > DEFAULT_BINS.highest:
         _require(values, {"suggested_leverage_high": f"must not be above {DEFAULT_BINS.highest:g} without open_bins"}, what=what)
     lists["open_bins"] = list(DEFAULT_BINS.of_range(low, high)) if is_old else _parsed(values, "open_bins", what=what)
@@ -285,6 +289,8 @@ def recommendation(values: Values) -> Recommendation:
         tiers=_tiers(lists["tiers"]),
         top_feeders=tuple(lists["top_feeders"]),
         avoid_feeders=tuple(lists["avoid_feeders"]),
+        open_feeders=tuple(lists["open_feeders"]),
+        top_tier=_top_tier(values, lists, what=what),
         open_bins=tuple(lists["open_bins"]),
         suggested_leverage_range=(low, high),
         **{name: values[name] for name in _RECOMMENDATION if name != "regime" and not name.startswith("suggested_leverage")},
@@ -333,6 +339,16 @@ def _factors(rows: Iterable[tuple[Any, Any, Any]]) -> dict[Regime, tuple[float, 
     return found
 
 
+def _top_tier(values: Values, lists: Values, *, what: str) -> FeederTier:
+    """Return the tier of the top feeders; without `top_tier` (older releases), the one that `tiers` has for the first of them."""
+    stored = values.get("top_tier")
+    if stored is not None:
+        _require(values, _wrong_fields(values, {"top_tier": one_of(FeederTier)}), what=what)
+        return FeederTier(stored)
+    top = [FEEDER_IDS[number - 1] for number in lists["top_feeders"]]
+    return _tiers(lists["tiers"]).get(top[0], FeederTier.PROBE) if top else FeederTier.SHADOW
+
+
 def _wrong_lists(lists: Values) -> dict[str, str]:
     problems = {}
     if not isinstance(lists["tiers"], dict) or not set(map(str, _known(lists["tiers"]).values())) <= set(FeederTier):
@@ -340,6 +356,8 @@ def _wrong_lists(lists: Values) -> dict[str, str]:
     for name in ("top_feeders", "avoid_feeders"):
         if not isinstance(lists[name], list) or any(whole_number(1)(place) or place > len(FEEDER_IDS) for place in lists[name]):
             problems[name] = f"must be a list of feeders from 1 to {len(FEEDER_IDS)}"
+    if not isinstance(lists["open_feeders"], list) or not all(isinstance(name, str) for name in lists["open_feeders"]):
+        problems["open_feeders"] = "must be a list of feeders and directions such as F01 long"
     bins = lists["open_bins"]
     if not isinstance(bins, list) or not bins or not all(isinstance(name, str) for name in bins) or not are_separate(bins):
         problems["open_bins"] = f"must be leverage bins such as {DEFAULT_BINS.names[0]}, lowest first, none overlapping"

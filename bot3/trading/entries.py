@@ -220,8 +220,9 @@ def _learned_choice(
     tier = recommendation.tier(signal.feeder_id)
     levels = learned_levels(row, parameters=parameters, regime=regime, sigma=view.sigma, is_short=signal.is_short)
     outcome = _outcome(row, levels=levels, sigma=view.sigma)
+    is_full = recommendation.permits(signal.feeder_id, is_short=signal.is_short)
     # Rows of older releases do not tell the risk of their levels.
-    is_smallest = tier is not FeederTier.TRADE or row.state is not ParameterState.TRADE or outcome is None
+    is_smallest = not is_full or row.state is not ParameterState.TRADE or outcome is None
     if not is_smallest and not row.lower_bound > 0.0:
         return Hold(pair=signal.pair, reason=HoldReason.NO_EDGE, detail={"key": row.key, "lower_bound": row.lower_bound})
     return EntryChoice(

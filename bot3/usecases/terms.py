@@ -29,6 +29,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "known at": "The market time from which a value may be used: the latest time at which any of its inputs could be known.",
         "latch": "A stored stop of a bot's trading that remains after a restart, until a person resumes the bot or its time has passed.",
         "leverage bin": "One of the ranges of leverage (by default five, between 1 and 10) by which trades are grouped.",
+        "log evidence": "The natural logarithm of what bets of 1 against a pair and direction earning nothing have become at the least.",
         "log loss": "The mean negative logarithm of the probability that a model gave to what happened; lower is better.",
         "market time": "The time of the candles, which runs at a set speed when they are simulated or replayed, and else is wall time.",
         "n": "The number of closed trades or shadow trades behind a figure.",

@@ -291,6 +291,7 @@ class Platform(Sources):
             lookback=timedelta(days=settings.lookback_days),
             min_trades=settings.min_trades_per_feeder,
             round_trip=2.0 * (settings.taker_fee + settings.slippage),
+            stop_loss=settings.stop_loss,
         )
 
     def _training_settings(self) -> TrainingSettings:

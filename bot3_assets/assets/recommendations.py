@@ -51,6 +51,8 @@ def recommendations_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
         "tiers": dg.MetadataValue.json({feeder: str(tier) for feeder, tier in newest.tiers.items()}),
         "top_feeders": dg.MetadataValue.json(list(newest.top_feeders)),
         "avoid_feeders": dg.MetadataValue.json(list(newest.avoid_feeders)),
+        "open_feeders": dg.MetadataValue.json(list(newest.open_feeders)),
+        "top_tier": dg.MetadataValue.text(str(newest.top_tier)),
         "open_bins": dg.MetadataValue.json(list(newest.open_bins)),
         "leverage_low": dg.MetadataValue.float(low),
         "leverage_high": dg.MetadataValue.float(high),

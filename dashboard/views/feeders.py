@@ -10,6 +10,7 @@ import streamlit as st
 from bot3.trading.recommendations import FeederScore
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
+from bot3.usecases.learning.tier_reasons import why_tier
 from bot3.usecases.terms import definitions
 from dashboard import charts
 from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
@@ -87,6 +88,7 @@ def _cells(score: FeederScore, *, has_window: bool) -> dict[str, object]:
         "rank": score.rank,
         "feeder": score.feeder_id,
         "tier": score.tier.value,
+        "why": why_tier(score),
         "expectancy": score.expectancy,
         "90 % interval": fmt.interval(score.lower_bound, score.upper_bound, 3),
         "n": score.n,

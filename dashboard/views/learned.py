@@ -11,7 +11,7 @@ import streamlit as st
 from bot3.learning.replay.groups import group_of_key, level_of
 from bot3.trading.costs import Costs
 from bot3.trading.figures import level_figures
-from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet
 from bot3.usecases import formatting as fmt
 from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.terms import definitions
@@ -53,6 +53,7 @@ def render(home: DashboardHome) -> None:
         return
     parameters = learned.value
     _show_version(parameters, home, now=now)
+    _show_evidence(home, now=now)
     _show_censored(parameters, home)
     _show_bins(parameters, home)
     _show_cells(parameters, home)
@@ -93,6 +94,33 @@ def _show_version(parameters: ParameterSet, home: DashboardHome, *, now: datetim
             "market time",
             "wall time",
         ),
+    )
+
+
+def _show_evidence(home: DashboardHome, *, now: datetime) -> None:
+    from bot3.usecases.learning.evidence import evidence_of_nodes, evidence_text  # noqa: PLC0415  # loads numba
+
+    st.subheader("Evidence of each pair and direction")
+    found = known(lambda: evidence_of_nodes(home.ports.record.gates, now=now))
+    if found.value is None:
+        not_known(found, "No evidence is known.", "No row begins to trade until the next review.")
+        return
+    if not found.value:
+        missing("No day was reviewed yet.", "The first review follows the first published parameters.")
+        return
+    frame = pd.DataFrame(
+        {
+            "pair and direction": [fmt.group(node.pair, node.direction, ANY) for node in found.value],
+            "permission": ["open" if node.is_open else "closed" for node in found.value],
+            "log evidence": [evidence_text(node) for node in found.value],
+            "open trades": [node.open_trades for node in found.value],
+        }
+    )
+    table(frame, cells={"open trades": COUNT}, alt="Evidence of each pair and direction, and the evidence needed", key="learned_evidence")
+    st.caption(
+        f"Trades until {found.value[0].counted_until} are counted. Log evidence of the log that would open the pair and direction if the "
+        "others stayed the same; a bin of an open one trades if its own lower bound is above 0.",
+        help=definitions("log evidence"),
     )
 
 

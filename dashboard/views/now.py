@@ -93,7 +93,7 @@ def _show_in_force(fleet: Fleet) -> None:
         if advice is not None:
             top = ", ".join(f"F{number:02d}" for number in advice.top_feeders) or "none"
             st.caption(
-                f"version {fmt.version(advice.version)}: {advice.regime.value.replace('_', ' ')}, top {top}, "
+                f"version {fmt.version(advice.version)}: {advice.regime.value.replace('_', ' ')}, top {top} (tier {advice.top_tier}), "
                 f"{fmt.leverage(advice)}, size x {advice.suggested_position_size_multiplier:.2f}"
             )
 

@@ -231,6 +231,7 @@ class Recommendation:
     tiers: Mapping[int, str]
     top_feeders: tuple[int, ...]
     avoid_feeders: tuple[int, ...]
+    open_feeders: tuple[str, ...]
     open_bins: tuple[str, ...]
     size_multiplier: float
 
@@ -261,9 +262,14 @@ class Recommendation:
             tiers=tiers,
             top_feeders=tuple(int(feeder) for feeder in published["top_feeders"]),
             avoid_feeders=tuple(int(feeder) for feeder in published["avoid_feeders"]),
+            open_feeders=tuple(str(name) for name in published.get("open_feeders") or ()),
             open_bins=open_bins,
             size_multiplier=multiplier,
         )
+
+    def is_open(self, enter_tag: str | None, *, is_short: bool) -> bool:
+        """Return whether the evidence of the entry's feeder in a direction permits full size; False for older recommendations."""
+        return f"F{feeder_of(enter_tag):02d} {'short' if is_short else 'long'}" in self.open_feeders
 
     def tier(self, feeder: int) -> str:
         """Return what a feeder may do: "trade", "probe" (without evidence: enter with the smallest order) or "shadow" (not enter)."""
@@ -529,8 +535,9 @@ def draft_plan(
     factors = parameters.regime_factors.get(recommendation.regime)
     if factors is None:
         raise EntryRefusedError("missing_regime_factors", recommendation.regime)
+    is_full = tier == "trade" and recommendation.is_open(enter_tag, is_short=is_short)
     # Rows of older releases do not tell the risk of their levels.
-    is_smallest = tier != "trade" or row.state != "trade" or row.deviation_sigma is None
+    is_smallest = not is_full or row.state != "trade" or row.deviation_sigma is None
     if not is_smallest and not row.lower_bound > 0.0:
         raise EntryRefusedError("no_edge", row.key)
     target = row.take_profit_sigma * factors[1] * sigma if math.isfinite(row.take_profit_sigma) else None
@@ -843,7 +850,11 @@ class PublishedInflux:
         newest_ns, _ = self._heads("recommendation", start=0)[-1]
         rows = self._rows("meta_recommendations", start=newest_ns, stop=newest_ns)
         _require_complete(rows, at_ns=newest_ns, count=1)
-        lists = {name: json.loads(rows[0][name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_bins") if rows[0].get(name)}
+        lists = {
+            name: json.loads(rows[0][name])
+            for name in ("tiers", "top_feeders", "avoid_feeders", "open_feeders", "open_bins")
+            if rows[0].get(name)
+        }
         edges = [rows[0]["suggested_leverage_low"], rows[0]["suggested_leverage_high"]]
         return Recommendation.of({**rows[0], **lists, "suggested_leverage_range": edges, "generated_at": _instant_of(newest_ns)})
 

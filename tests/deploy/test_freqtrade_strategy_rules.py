@@ -380,6 +380,18 @@ def test_draft_plan_given_state_and_tier_then_full_smallest_or_none(
         assert draft(source).is_smallest is outcome
 
 
+def test_draft_plan_given_a_direction_without_evidence_then_the_smallest_order(tmp_path: Path) -> None:
+    tiers = dict.fromkeys(FEEDER_IDS, FeederTier.TRADE)
+    row = a_row(state="trade", lower_bound=0.001)
+
+    found = {
+        names: draft(published(tmp_path, row, recommendation=_recommended(tiers=tiers, open_feeders=names))).is_smallest
+        for names in ((), ("F01 short", "F02 long"), tuple(f"{feeder} long" for feeder in FEEDER_IDS))
+    }
+
+    assert list(found.values()) == [True, True, False]
+
+
 def test_draft_plan_given_a_market_below_the_range_then_no_entry(tmp_path: Path) -> None:
     source = published(tmp_path, recommendation=_recommended(open_bins=("2.0-3.5",)))
 

@@ -64,7 +64,7 @@ def state_values(**changes: Any) -> dict[str, Any]:
 def recommendation_values(**changes: Any) -> dict[str, Any]:
     made = a_recommendation()
     values = {field.name: getattr(made, field.name) for field in fields(made)}
-    lists = {name: json.dumps(values[name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_bins")}
+    lists = {name: json.dumps(values[name]) for name in ("tiers", "top_feeders", "avoid_feeders", "open_feeders", "open_bins")}
     low, high = made.suggested_leverage_range
     return values | lists | {"suggested_leverage_low": low, "suggested_leverage_high": high} | changes
 
@@ -91,6 +91,8 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
         ("score", "expectancy", 0.9),
         ("score", "confidence", math.nan),
         ("score", "rank", 0),
+        *(("score", "open_directions", value) for value in ("up", "short long", 3)),
+        *(("recommendation", "open_feeders", value) for value in ("{}", "[1]", "F01 long")),
         ("state", "regime", "calm"),
         ("state", "p_volatile", math.nan),
         ("state", "p_volatile", -0.1),
@@ -102,6 +104,7 @@ def set_of(*rows: dict[str, Any], factors: list[tuple[Any, Any, Any]] | None = N
         *(("recommendation", "tiers", value) for value in ("", "[]", "{", '{"F01": "all in"}', '{"F01": 1}', None, 3)),
         *(("recommendation", "top_feeders", value) for value in ("[11]", "[0]", '["F01"]', "{}", "[true]")),
         ("recommendation", "avoid_feeders", "[1.5]"),
+        *(("recommendation", "top_tier", value) for value in ("best", "", 3)),
         *(("recommendation", "open_bins", value) for value in ("[]", '["1-3"]', "3", "{}", '[["1.0-2.0"]]', '["1.0-2.0", 3]')),
         *(("recommendation", "open_bins", value) for value in ('["1.0-3.0", "2.0-3.5"]', '["2.0-3.5", "1.0-2.0"]')),
     ],
@@ -232,9 +235,12 @@ def test_recommendation_given_tiers_of_unknown_feeders_and_none_of_others_then_b
 
 
 def test_recommendation_given_no_open_bins_then_opens_those_of_the_range() -> None:
-    made = recommendation(recommendation_values(open_bins=None, suggested_leverage_low=2.0, suggested_leverage_high=5.0))
+    made = recommendation(
+        recommendation_values(open_bins=None, top_tier=None, open_feeders=None, suggested_leverage_low=2.0, suggested_leverage_high=5.0)
+    )
 
     assert made.open_bins == ("2.0-3.5", "3.5-5.0")
+    assert (made.top_tier, made.open_feeders) == (FeederTier.PROBE, ())
 
 
 def test_refusal_given_foreign_text_without_end_then_stays_short_and_on_one_line() -> None:

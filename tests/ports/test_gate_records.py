@@ -21,7 +21,7 @@ from bot3.adapters.sql.record import tables as sql_tables_platform
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.adapters.sql.rows import to_us
 from bot3.errors import InvalidLearningError, LearningError, StoreConflictError, StoreError
-from bot3.learning.promotion.permissions import BETTORS, GateLedger
+from bot3.learning.promotion.permissions import GateLedger, NodeAccount, OpenBet
 from bot3.ports.record import PlatformRecord
 from tests.conftest import NewStore
 from tests.journals import OPENED, PAIR, minutes
@@ -36,8 +36,13 @@ def record(new_store: NewStore) -> Iterator[PlatformRecord]:
 
 
 def a_ledger(day: int = 20_000, *, wealth: float = 0.1) -> GateLedger:
-    held = tuple(wealth + bettor / 3.0 for bettor in range(BETTORS))
-    return GateLedger(day=day, log_wealth={(PAIR, "long"): held, (PAIR, "short"): tuple(-one for one in held)})
+    held = (wealth, wealth / 3.0, 0.0)
+    rich, poor = NodeAccount(start=0.7, number=1, cash=held), NodeAccount(start=1.0, number=2, cash=held[::-1], shortfall=0.2)
+    bets = tuple(
+        OpenBet(node=(PAIR, side), opened_us=7, ended_us=2**40 + place, net=-0.01 * wealth, worst=0.02, stakes=held)
+        for place, side in enumerate(("short", "long"))
+    )
+    return GateLedger(day=day, accounts={(PAIR, "long"): rich, (PAIR, "short"): poor}, open_bets=bets)
 
 
 def test_ledger_given_a_publication_with_one_then_returns_it_whole(record: PlatformRecord) -> None:
@@ -58,9 +63,9 @@ def test_ledger_given_the_version_of_its_replays_then_returns_it_and_the_first_d
 
 
 def test_ledger_given_no_node_yet_then_remembers_the_day(record: PlatformRecord) -> None:
-    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=GateLedger(day=20_000, log_wealth={}))
+    record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=GateLedger(day=20_000))
 
-    assert record.gates.as_of(OPENED) == GateLedger(day=20_000, log_wealth={})
+    assert record.gates.as_of(OPENED) == GateLedger(day=20_000)
 
 
 def test_ledger_given_a_later_publication_without_a_review_then_stays(record: PlatformRecord) -> None:
@@ -71,12 +76,19 @@ def test_ledger_given_a_later_publication_without_a_review_then_stays(record: Pl
 
 
 BROKEN = [
-    ("gate_nodes", "log_wealth_2", float("inf")),
-    ("gate_nodes", "log_wealth_0", "NaN"),
-    ("gate_nodes", "direction", "up"),
+    ("gate_accounts", "cash_2", float("inf")),
+    ("gate_accounts", "cash_0", "NaN"),
+    ("gate_accounts", "start", 1.5),
+    ("gate_accounts", "direction", "up"),
+    ("gate_bets", "stake_1", float("inf")),
+    ("gate_bets", "name", "of no account"),
+    ("gate_bets", "opened_us", 2**50),
     ("gate_reviews", "day", 10**9),
     ("gate_reviews", "day", -1),
 ]
+
+
+SAID = {"name": "of no account", "opened_us": "end after its entry"}
 
 
 @pytest.mark.parametrize(("table", "field", "value"), BROKEN)
@@ -87,10 +99,10 @@ def test_ledger_given_a_row_that_breaks_a_bound_then_refuses_it_and_names_the_fi
     record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
     with record._database.write() as connection:
         # The names are those of the list above; of two nodes one is changed.
-        where = "WHERE direction = 'long'" if table == "gate_nodes" else ""
+        where = "" if table == "gate_reviews" else "WHERE direction = 'long'"
         connection.execute(sa.text(f"UPDATE {table} SET {field} = :value {where}"), {"value": value})  # noqa: S608
 
-    with pytest.raises(InvalidLearningError, match=field):
+    with pytest.raises(InvalidLearningError, match=SAID.get(field, field)):
         record.gates.as_of(OPENED)
     if field == "day":
         with pytest.raises(LearningError, match="no day was reviewed"):
@@ -135,7 +147,8 @@ def test_publish_given_others_published_then_keeps_no_ledger_either(record: Plat
 
 def test_publish_given_a_ledger_that_cannot_be_written_then_publishes_nothing(record: PlatformRecord) -> None:
     record.parameters.publish(a_set("v1"), replaces=None, is_full=True, ledger=a_ledger())
-    nameless = GateLedger(day=20_001, log_wealth={**a_ledger().log_wealth, (None, "long"): (0.0,) * BETTORS})  # type: ignore[dict-item]
+    account = a_ledger().accounts[PAIR, "long"]
+    nameless = GateLedger(day=20_001, accounts={**a_ledger().accounts, (None, "long"): account})  # type: ignore[dict-item]
 
     with pytest.raises(StoreError):
         record.parameters.publish(a_set("v2", known_at=minutes(2)), replaces="v1", is_full=True, ledger=nameless)

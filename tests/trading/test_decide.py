@@ -161,8 +161,12 @@ def test_decide_entry_given_nothing_was_ever_learned_then_bot3_probes_with_the_s
 
 @pytest.mark.parametrize(
     "force",
-    [learning(tiers={**TRADING, "F01": FeederTier.PROBE}), learning(row={"state": ParameterState.PROBE})],
-    ids=["feeder", "bin"],
+    [
+        learning(tiers={**TRADING, "F01": FeederTier.PROBE}),
+        learning(open_feeders=("F01 short", "F02 long")),
+        learning(row={"state": ParameterState.PROBE}),
+    ],
+    ids=["feeder", "direction", "bin"],
 )
 def test_decide_entry_given_a_probe_then_opens_the_smallest_order(force: Learning) -> None:
     assert 5.0 <= planned(profile=BOT3, learning=force).notional_abs < 5.1

@@ -22,10 +22,11 @@ _OPTIONAL = {"win_rate", "avg_profit", "profit_factor", "left_out_count", "late_
     "notional_ratio",
     "utility",
 }
+_OPTIONAL_SCORES = {"mean_move", "win_rate", "win_rate_window", "mean_move_window", "open_directions"}
 _PARAMETERS = frozenset(field.name for field in fields(ExitParameters)) - _OPTIONAL
-_SCORES = frozenset(field.name for field in fields(FeederScore)) - {"mean_move", "win_rate", "win_rate_window", "mean_move_window"}
-# Points written before `open_bins` existed contain only the leverage range.
-_RECOMMENDATION = frozenset(RECOMMENDATION_KINDS) - {"open_bins"}
+_SCORES = frozenset(field.name for field in fields(FeederScore)) - _OPTIONAL_SCORES
+# Points of older releases lack these.
+_RECOMMENDATION = frozenset(RECOMMENDATION_KINDS) - {"open_bins", "top_tier", "open_feeders"}
 
 
 def parameter_values(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot3.errors import LearningError
+from bot3.learning.feeders.scores import preference
 from bot3.learning.replay.groups import bin_group, group_key
 from bot3.learning.validity import SIZE_BOUNDS
 from bot3.market.regimes import RegimeState
@@ -45,6 +46,8 @@ def recommend(
     tiers = {score.feeder_id: score.tier for score in current}
     open_bins, leverage_range = _leverage(parameters, bins)
     multiplier = _multiplier(current)
+    top_tier, top = _top(current)
+    open_feeders = tuple(f"{score.feeder_id} {side}" for score in current for side in score.open_directions.split())
     version = _version(
         str(regime.regime),
         regime.known_at.isoformat(),
@@ -58,8 +61,10 @@ def recommend(
     return Recommendation(
         regime=regime.regime,
         tiers=tiers,
-        top_feeders=_top(current),
+        top_feeders=top,
         avoid_feeders=tuple(_number(score) for score in current if score.tier is FeederTier.SHADOW),
+        top_tier=top_tier,
+        open_feeders=open_feeders,
         open_bins=open_bins,
         suggested_leverage_range=leverage_range,
         suggested_position_size_multiplier=multiplier,
@@ -82,15 +87,16 @@ def _scores_in(scores: Sequence[FeederScore], regime: RegimeState) -> list[Feede
         raise LearningError(f"scores of {', '.join(missing)} are missing: score all feeders before recommending")
     # Without a trade in the regime, the feeder's score over all regimes is used unchanged, including its tier.
     chosen = [there[feeder] if feeder in there and there[feeder].n else overall.get(feeder, there.get(feeder)) for feeder in FEEDER_IDS]
-    return sorted((score for score in chosen if score is not None), key=lambda score: (-score.expectancy, score.feeder_id))
+    return sorted((score for score in chosen if score is not None), key=preference)
 
 
-def _top(scores: Sequence[FeederScore]) -> tuple[int, ...]:
+def _top(scores: Sequence[FeederScore]) -> tuple[FeederTier, tuple[int, ...]]:
+    """Return the highest tier of any feeder except shadow, and its feeders; shadow without feeders if all are in it."""
     for tier in (FeederTier.TRADE, FeederTier.PROBE):
         found = tuple(_number(score) for score in scores if score.tier is tier)
         if found:
-            return found
-    return ()
+            return tier, found
+    return FeederTier.SHADOW, ()
 
 
 def _number(score: FeederScore) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -15,14 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior, effective_n, own_weight, pooled, pooling_strength
+from bot3.learning.promotion.permissions import Node
 from bot3.learning.replay.grids import GridSums
 from bot3.market.instants import instant_us, microseconds
 from bot3.market.regimes import Regime
 from bot3.trading.parameters import ANY
-from bot3.trading.recommendations import FeederScore, FeederTier
+from bot3.trading.recommendations import SHADOW_BELOW_CONFIDENCE, FeederScore, FeederTier
 from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trades import DIRECTIONS
 
-SHADOW_BELOW_CONFIDENCE = 0.2
 NO_EDGE_DEVIATION = 0.002
 """Standard deviation of feeders' expectancies assumed before any shadow trade, ratio of the price."""
 PRIOR_STRENGTH = 200.0
@@ -36,12 +37,14 @@ class ScoreSettings:
     """Settings of feeder scores.
 
     `lookback` is the display window, whose means and win rates are shown from `min_trades` trades on. `round_trip` is the minimum costs of
-    a trade as a ratio of the price; a feeder without shadow trades is expected to lose that.
+    a trade as a ratio of the price; a feeder without shadow trades is expected to lose that. `stop_loss` is the stop of shadow trades, a
+    ratio of the stake below 0.
     """
 
     lookback: timedelta = timedelta(days=30)
     min_trades: int = 10
     round_trip: float = 0.0012
+    stop_loss: float = -0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,12 @@ class _Evidence:
 
 
 def feeder_scores(
-    shadow_trades: pd.DataFrame, *, now: datetime, settings: ScoreSettings, previous: Sequence[FeederScore] = ()
+    shadow_trades: pd.DataFrame,
+    *,
+    now: datetime,
+    settings: ScoreSettings,
+    open_nodes: Collection[Node],
+    previous: Sequence[FeederScore] = (),
 ) -> tuple[FeederScore, ...]:
     """Compute the score of every feeder over all regimes ("*") and in each regime, ranked within each.
 
@@ -84,6 +92,9 @@ def feeder_scores(
     ----------
     shadow_trades : DataFrame
         The record's shadow frame; rows known after `now` are ignored.
+    open_nodes : collection of Node
+        Feeders and directions whose evidence permits full size (`permissions.feeder_permissions`): the others are in no higher tier than
+        probe.
     previous : sequence of FeederScore
         The scores in force: a tier can be raised only at the first scoring of a market day (UTC), and lowered at every scoring.
 
@@ -108,6 +119,7 @@ def feeder_scores(
     by_regime = [_in_regime(cells, scores, regime, strength=strength, variance=within, now=now, settings=settings) for regime in Regime]
     in_force = {(score.feeder_id, score.regime): score for score in previous}
     ranked = [*_ranked(list(scores.values())), *(score for group in by_regime for score in _ranked(group))]
+    ranked = [_permitted(score, open_nodes) for score in ranked]
     ranked = [_held_down(score, in_force.get((score.feeder_id, score.regime))) for score in ranked]
     version = _version(ranked, settings)
     return tuple(replace(score, version=version) for score in ranked)
@@ -207,18 +219,26 @@ def _score(
         mean_move_window=float(recent.mean()) if shown else None,
         tier=tier_of(posterior, n=len(moves)),
         rank=1,
+        open_directions="",
         known_at=now,
         version="",
     )
 
 
 def tier_of(posterior: Posterior, *, n: int) -> FeederTier:
-    """Return the tier: trade if the lower bound is above 0, shadow with clear evidence against the feeder, else probe."""
+    """Return the tier by a posterior: trade if the lower bound is above 0, shadow with clear evidence against the feeder, else probe."""
     if posterior.lower > 0.0:
         return FeederTier.TRADE
     if n and (posterior.upper < 0.0 or posterior.confidence < SHADOW_BELOW_CONFIDENCE):
         return FeederTier.SHADOW
     return FeederTier.PROBE
+
+
+def _permitted(score: FeederScore, open_nodes: Collection[Node]) -> FeederScore:
+    """Return the score with its open directions, in the tier probe at most if there are none."""
+    found = " ".join(side for side in DIRECTIONS if (score.feeder_id, side) in open_nodes)
+    is_held = not found and score.tier is FeederTier.TRADE
+    return replace(score, open_directions=found, tier=FeederTier.PROBE if is_held else score.tier)
 
 
 def _held_down(score: FeederScore, before: FeederScore | None) -> FeederScore:
@@ -231,9 +251,16 @@ def _held_down(score: FeederScore, before: FeederScore | None) -> FeederScore:
     return replace(score, tier=min(score.tier, before.tier, key=_TRUST.index))
 
 
+def preference(score: FeederScore) -> tuple[float, float, str]:
+    """Return the sort key of scores of one regime, best first: by expectancy, of equal ones by lower bound, then by feeder."""
+    return -score.expectancy, -score.lower_bound, score.feeder_id
+
+
 def _ranked(scores: list[FeederScore]) -> list[FeederScore]:
-    ordered = sorted(scores, key=lambda score: (-score.expectancy, score.feeder_id))
-    return [replace(score, rank=rank) for rank, score in enumerate(ordered, start=1)]
+    """Return the scores best first, with their ranks: 1 plus the number of better ones, so that equal estimates share a rank."""
+    ordered = sorted(scores, key=preference)
+    keys = [preference(score)[:2] for score in ordered]
+    return [replace(score, rank=1 + keys.index(key)) for score, key in zip(ordered, keys, strict=True)]
 
 
 def _version(scores: list[FeederScore], settings: ScoreSettings) -> str:

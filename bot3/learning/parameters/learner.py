@@ -188,9 +188,10 @@ class ParameterLearner:
     def last_day_over(self, *, now: datetime) -> int:
         """Return the newest UTC day that a review may count, in days since 1970.
 
-        The horizons of all its entries have passed, and neither it nor an earlier day has a pending replay.
+        The horizons of all its entries have passed, and the longest time that any trade was open until now (trades are known only once they
+        are closed); and neither it nor an earlier day has a pending replay.
         """
-        over = last_day_over(instant_us(now), due_after_us=self._frame.due_after_us)
+        over = last_day_over(instant_us(now), due_after_us=max(self._frame.due_after_us, self._table.longest_wait_us()))
         waiting = self._table.fact("open_us")[sorted(self._table.pending)]
         return min(over, int(waiting.min()) // DAY_US - 1) if len(waiting) else over
 
@@ -209,9 +210,12 @@ class ParameterLearner:
         in_force = {cell: row_in_force(published, cell) for cell in set(cells)}
         stop_sigma = np.array([-in_force[cell].stop_sigma for cell in cells], dtype=np.float64)
         target_sigma = np.array([in_force[cell].target_sigma for cell in cells], dtype=np.float64)
+        found = self._evidence.outcomes(self._table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma)
         return EnteredTrades(
             cells=cells,
-            net=self._evidence.outcomes(self._table, rows, stop_sigma=stop_sigma, target_sigma=target_sigma).net,
+            opened_us=self._table.fact("open_us")[rows],
+            ended_us=self._evidence.ended_us(self._table, rows, found=found, arrays=self._candles.arrays, candle_us=self._frame.candle_us),
+            net=found.net,
             worst=self._evidence.worst(self._table, rows, stop_sigma=stop_sigma),
         )
 

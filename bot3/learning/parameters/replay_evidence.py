@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from bot3.learning.parameters.spread import CellMoments
 from bot3.learning.pooling.evidence import Evidence
-from bot3.learning.promotion.e_process import worst_losses
+from bot3.learning.promotion.accounts import worst_losses
+from bot3.learning.replay.candle_arrays import CandleArrays
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.groups import Group
 from bot3.learning.replay.kernel import SQUARES, TOTAL
@@ -75,7 +76,7 @@ class CellSums:
 class ReplayEvidence:
     """Replays a table's trades on `candles`, cell by cell, and caches the sums until `forget` is called for the cell.
 
-    Only `outcomes` and `pair_sums` read candles: a benchmark with known outcomes overrides these two only.
+    Only `outcomes`, `ended_us` and `pair_sums` read candles: a benchmark with known outcomes overrides these three only.
     """
 
     def __init__(self, *, grid: ExitGrid, costs: ReplayCosts, exit_rules: ExitRules = NO_RULES, bins: LeverageBins = DEFAULT_BINS) -> None:
@@ -156,8 +157,27 @@ class ReplayEvidence:
             out.code[places], out.is_ambiguous[places] = left.code, left.is_ambiguous
         return out
 
+    def ended_us(
+        self, table: TradeTable, rows: NDArray[np.int64], *, found: Outcomes, arrays: Mapping[str, CandleArrays], candle_us: int
+    ) -> NDArray[np.int64]:
+        """Return when the outcomes of trades became known: the closes of the candles in which they ended, in microseconds since 1970.
+
+        Parameters
+        ----------
+        found : Outcomes
+            Outcomes of the trades (`outcomes`).
+        arrays : mapping
+            Candles by pair, in which `found.ended_at` counts.
+        candle_us : int
+            Duration of a candle.
+        """
+        ended = np.empty(len(rows), np.int64)
+        for pair, places in table.by_pair(rows):
+            ended[places] = arrays[pair].open_us[found.ended_at[places]] + candle_us
+        return ended
+
     def worst(self, table: TradeTable, rows: NDArray[np.int64], *, stop_sigma: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the worst loss of each trade (`e_process.worst_losses`), as a move of the price, from values known at its entry."""
+        """Return the worst loss of each trade (`accounts.worst_losses`), as a move of the price, from values known at its entry."""
         sigma, leverage = (table.fact(name)[rows] for name in ("sigma", "leverage"))
         costs = self._costs.round_trip + self._costs.stop_slippage
         return worst_losses(stop_sigma, sigma=sigma, leverage=leverage, costs=costs)

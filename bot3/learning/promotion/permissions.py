@@ -1,71 +1,129 @@
-"""Interface between learner and gate. The gate is the rule that decides which pairs and directions may trade.
+"""Interface between learner and gate. The gate is the rule that decides which nodes may trade, for example pairs and directions.
 
 A learner evaluates the trades of each day under the parameters that were in force when the day began (`GatedLearner`). A gate counts the
-days in a ledger, its stored state, and opens pairs and directions by it (`Gate`). A gate does not depend on candles or pooling, and a
-learner not on the ledger: only `usecases/learning/review_gates.py` combines the two, and the planted benchmark calls the same code. Another
-rule (another ledger, other trade columns) can replace this one behind the same two protocols.
+days in a ledger, its stored state, and opens nodes by it (`Gate`). A gate does not depend on candles or pooling, and a learner not on the
+ledger: only `usecases/learning/review_gates.py` combines the two, and the planted benchmark calls the same code. Another rule (another
+ledger, other trade columns) can replace this one behind the same two protocols.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import LearningError
-from bot3.learning.promotion.e_process import SCALES, STREAMS
+from bot3.learning.promotion.accounts import SCALES
 from bot3.learning.replay.groups import Group
 from bot3.trading.parameters import ANY, ParameterSet
 
-BETTORS = STREAMS * len(SCALES)
 Node = tuple[str, str]
 """(pair, direction)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeAccount:
+    """Accounts of one node (`accounts.Accounts`): its start, how often they were begun, the cash of each, and the sum below 0."""
+
+    start: float
+    number: int
+    cash: tuple[float, ...]
+    shortfall: float = 0.0
+
+    def __post_init__(self) -> None:
+        numbers = (self.start, self.shortfall, *self.cash)
+        if len(self.cash) != len(SCALES) or not all(math.isfinite(value) and value >= 0.0 for value in numbers):
+            raise LearningError(f"a node must have {len(SCALES)} accounts with finite cash of at least 0, which {self} has not")
+        if not (0.0 < self.start <= 1.0 and self.number >= 1):
+            raise LearningError(f"accounts must start with a wealth above 0 and at most 1, and be begun once or more, unlike {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBet:
+    """A trade that was open at the end of the last counted day: its entry, end, net move and worst loss, and the money staked on it."""
+
+    node: Node
+    opened_us: int
+    ended_us: int
+    net: float
+    worst: float
+    stakes: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        numbers = (self.net, self.worst, *self.stakes)
+        if len(self.stakes) != len(SCALES) or not all(map(math.isfinite, numbers)) or min(self.stakes) < 0.0 or self.worst <= 0.0:
+            raise LearningError(
+                f"an open trade must have finite numbers, {len(SCALES)} stakes and a worst loss above 0, which {self} has not"
+            )
+        if self.ended_us <= self.opened_us:
+            raise LearningError(f"a trade must end after its entry, which {self} does not")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GateLedger:
-    """State of a gate: the wealth of the bettors of every node.
+    """State of a gate: the accounts of every node, and the trades that were open at the end of the last counted day.
 
     Parameters
     ----------
     day : int
         Last UTC day that was counted or skipped, in days since 1970: neither it nor an earlier day is counted again.
-    log_wealth : mapping
-        `BETTORS` logarithms of wealth by node, the bettors of even days first.
+    accounts : mapping
+        Accounts by node.
+    open_bets : tuple of OpenBet
+        Open trades, by end. All of their nodes have accounts.
     replay_version : str or None
         Version of the replays whose outcomes were counted; None in ledgers of earlier releases.
     """
 
     day: int
-    log_wealth: Mapping[Node, tuple[float, ...]]
+    accounts: Mapping[Node, NodeAccount] = field(default_factory=dict)
+    open_bets: tuple[OpenBet, ...] = ()
     replay_version: str | None = None
 
     def __post_init__(self) -> None:
-        wrong = [node for node, wealth in self.log_wealth.items() if len(wealth) != BETTORS]
-        if wrong:
-            raise LearningError(f"a node must have the wealth of {BETTORS} bettors, which is invalid for {wrong}")
+        unknown = {bet.node for bet in self.open_bets} - set(self.accounts)
+        if unknown:
+            raise LearningError(f"the ledger has open trades of {sorted(unknown)}, which have no accounts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Natural logarithms of a node's evidence, and of the evidence with which it would be open if that of other nodes stayed the same."""
+
+    log_evidence: float
+    log_needed: float
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the evidence is enough."""
+        return self.log_evidence >= self.log_needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnteredTrades:
     """Trades that entered on one UTC day, in order of entry.
 
-    `cells` are their groups; `net` are their net moves under the stop and target in force when the day began, `worst` their
-    `e_process.worst_losses`.
+    `cells` are their groups, `opened_us` and `ended_us` their entries and the closes of the candles in which their replays end, in
+    microseconds since 1970; `net` are their net moves under the stop and target in force when the day began, `worst` their
+    `accounts.worst_losses`.
     """
 
     cells: Sequence[Group]
+    opened_us: NDArray[np.int64]
+    ended_us: NDArray[np.int64]
     net: NDArray[np.float64]
     worst: NDArray[np.float64]
 
     def of_nodes(self, nodes: Container[Node]) -> EnteredTrades:
         """Return the trades of the given nodes."""
         kept = [place for place, cell in enumerate(self.cells) if cell[:2] in nodes]
-        return EnteredTrades(cells=[self.cells[place] for place in kept], net=self.net[kept], worst=self.worst[kept])
+        columns = {name: getattr(self, name)[kept] for name in ("opened_us", "ended_us", "net", "worst")}
+        return EnteredTrades(cells=[self.cells[place] for place in kept], **columns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +194,8 @@ class Gate(Protocol):
         """Return the ledger after a day's trades were counted. Raises LearningError if the day is not the next one."""
         ...
 
-    def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
-        """Return the nodes that the ledger opens, for trades that are open for at most a horizon."""
+    def opened(self, ledger: GateLedger) -> frozenset[Node]:
+        """Return the nodes that the ledger opens."""
         ...
 
 
@@ -146,9 +204,7 @@ def node_of(group: Group) -> Node | None:
     return None if ANY in group[:2] else group[:2]
 
 
-def reviewed(
-    gate: Gate, ledger: GateLedger | None, *, horizon: timedelta, before: Permission, closed: frozenset[Node] = frozenset()
-) -> Permission:
+def reviewed(gate: Gate, ledger: GateLedger | None, *, before: Permission, closed: frozenset[Node] = frozenset()) -> Permission:
     """Return the groups that may trade: after a review those of the nodes that its ledger opens, without one those that trade already.
 
     `ledger` is None without a review; `before` has the groups that trade already. Nodes in `closed`, of which too many closes are missing,
@@ -156,4 +212,4 @@ def reviewed(
     """
     if ledger is None:
         return Permission(raised=before.raised, closed=closed)
-    return Permission(raised=before.raised, opened=gate.opened(ledger, horizon=horizon), day=ledger.day, closed=closed)
+    return Permission(raised=before.raised, opened=gate.opened(ledger), day=ledger.day, closed=closed)

@@ -1,54 +1,55 @@
-"""The rule in use that decides which pairs and directions may trade: daily bets on them, by the published parameters (`e_process`).
+"""The gate in force: margin accounts bet on every trade of a pair and direction, and closed e-BH selects those with enough evidence.
 
-The bets of a day, and the stops and targets under which its trades are evaluated, are those in force when the day began. Information that
-becomes known after a day was counted, including corrected closes, does not change it.
+The asked shares of a day, and the stops and targets under which its trades are evaluated, are those in force when the day began.
+Information that becomes known after a day was counted, including corrected closes, does not change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z
-from bot3.learning.promotion.e_process import SCALES, STREAMS, DayTrades, bet_sizes, fold_day, joiners, open_nodes
-from bot3.learning.promotion.permissions import BETTORS, EnteredTrades, GateLedger, Node
+from bot3.learning.promotion.accounts import SCALES, Accounts, Bets, asked_shares, first_cash, no_bets
+from bot3.learning.promotion.closed_testing import needed, selected
+from bot3.learning.promotion.permissions import EnteredTrades, GateLedger, Node, NodeAccount, OpenBet, Progress
+from bot3.learning.promotion.settlement import fold
 from bot3.learning.replay.groups import Group, group_key, parent_of
 from bot3.market.instants import DAY_US
 from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.trades import DIRECTIONS
 
-LONGEST_HORIZON = timedelta(days=STREAMS - 1)
-"""Longest horizon with which nodes are opened: the trades of a day must be over before its stream's next day begins."""
-_CLOSED = (0.0,) * BETTORS
 
-
-class BettingGate:
-    """Gate that opens a pair and direction once bets against "nothing here earns" have grown enough (`permissions.Gate`)."""
+class AccountGate:
+    """Gate that opens a node once its accounts have grown enough by bets against "nothing here earns" (`permissions.Gate`)."""
 
     def start(self, *, day: int) -> GateLedger:
         """Return the ledger of a first review: nothing was published before, so no trades are counted."""
-        return GateLedger(day=day, log_wealth={})
+        return GateLedger(day=day)
 
     def join(self, ledger: GateLedger, cells: Iterable[Group]) -> GateLedger:
-        """Return the ledger with both directions of every pair added; a new one starts with the mean wealth of the others, at most 1."""
-        nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.log_wealth))
+        """Return the ledger with both directions of every pair added.
+
+        A new node starts with the mean evidence of the others, at most 1: with more, each new node would cancel past losses, and the mean
+        evidence over all nodes would no longer be a supermartingale.
+        """
+        nodes = sorted({(pair, side) for pair, _, _ in cells for side in DIRECTIONS} - set(ledger.accounts))
         if not nodes:
             return ledger
-        held = list(ledger.log_wealth.values())
-        start = tuple(joiners(_shaped(held)).ravel().tolist()) if held else _CLOSED
-        return replace(ledger, log_wealth={**dict.fromkeys(nodes, start), **ledger.log_wealth})
+        start = min(float(_accounts_of(ledger).evidence().mean()), 1.0) if ledger.accounts else 1.0
+        cash = float(first_cash(np.array([start]), np.ones(1, dtype=np.int64))[0])
+        joined = NodeAccount(start=start, number=1, cash=(cash,) * len(SCALES))
+        return replace(ledger, accounts={**ledger.accounts, **dict.fromkeys(nodes, joined)})
 
     def skip(self, ledger: GateLedger, *, day: int) -> GateLedger:
-        """Return the ledger after a day without published parameters, on which there are no bets."""
-        return replace(ledger, day=day)
+        """Return the ledger after a day without published parameters: no trade of it is bet on, and open trades that end are settled."""
+        return _ledger_of(fold(_accounts_of(ledger), no_bets(), until_us=(day + 1) * DAY_US), ledger, day=day)
 
     def fold(self, ledger: GateLedger, *, day: int, trades: EnteredTrades, published: ParameterSet) -> GateLedger:
-        """Return the ledger after a day's trades were counted.
+        """Return the ledger at the end of a day.
 
         Parameters
         ----------
@@ -61,33 +62,37 @@ class BettingGate:
         Raises
         ------
         LearningError
-            If the day is not the next one: each day is counted once, in order.
+            If the day is not the next one, or a trade entered on another day: each day is counted once, in order.
         """
         if day != ledger.day + 1:
             raise LearningError(f"day {day} cannot be counted after day {ledger.day}: count each day once, in order")
-        trades = trades.of_nodes(ledger.log_wealth)
-        if not trades.cells:
-            return replace(ledger, day=day)
-        nodes = sorted(ledger.log_wealth)
-        places = {node: place for place, node in enumerate(nodes)}
-        bets = bets_on(trades.cells, published)
-        entered = DayTrades(
+        trades = trades.of_nodes(ledger.accounts)
+        if not bool((trades.opened_us // DAY_US == day).all()):
+            raise LearningError(f"only trades that entered on day {day} can be counted on it")
+        asked = shares_on(trades.cells, published)
+        places = {node: place for place, node in enumerate(sorted(ledger.accounts))}
+        entered = Bets(
             node=np.array([places[cell[:2]] for cell in trades.cells], dtype=np.int64),
+            opened_us=trades.opened_us,
+            ended_us=trades.ended_us,
             net=trades.net,
             worst=trades.worst,
-            bet=np.array([bets[cell] for cell in trades.cells], dtype=np.float64),
+            stakes=np.array([asked[cell] for cell in trades.cells], dtype=np.float64)[:, None] * np.array(SCALES),
         )
-        wealth = fold_day(_shaped([ledger.log_wealth[node] for node in nodes]), day=day, trades=entered)
-        own = wealth.reshape(len(nodes), BETTORS).tolist()
-        return replace(ledger, day=day, log_wealth={node: tuple(row) for node, row in zip(nodes, own, strict=True)})
+        return _ledger_of(fold(_accounts_of(ledger), entered, until_us=(day + 1) * DAY_US), ledger, day=day)
 
-    def opened(self, ledger: GateLedger, *, horizon: timedelta) -> frozenset[Node]:
-        """Return the nodes that the ledger opens; none if trades may be open for longer than `LONGEST_HORIZON`."""
-        nodes = sorted(ledger.log_wealth)
-        if not nodes or horizon > LONGEST_HORIZON:
-            return frozenset()
-        flags = open_nodes(_shaped([ledger.log_wealth[node] for node in nodes])).tolist()
-        return frozenset(node for node, is_open in zip(nodes, flags, strict=True) if is_open)
+    def opened(self, ledger: GateLedger) -> frozenset[Node]:
+        """Return the nodes that the ledger opens."""
+        flags = selected(_accounts_of(ledger).evidence()).tolist()
+        return frozenset(node for node, is_open in zip(sorted(ledger.accounts), flags, strict=True) if is_open)
+
+
+def progress(ledger: GateLedger) -> dict[Node, Progress]:
+    """Return the evidence of each node of a ledger, and how much is needed to open it."""
+    evidence = _accounts_of(ledger).evidence()
+    logs = (np.log(np.maximum(evidence, np.finfo(np.float64).tiny)).tolist(), np.log(needed(evidence)).tolist())
+    rows = zip(sorted(ledger.accounts), *logs, strict=True)
+    return {node: Progress(log_evidence=own, log_needed=enough) for node, own, enough in rows}
 
 
 def last_day_over(now_us: int, *, due_after_us: int) -> int:
@@ -106,17 +111,58 @@ def row_in_force(published: ParameterSet, cell: Group) -> ExitParameters:
     raise LearningError(f"version {published.version} contains no row for {group_key(cell)}: publish the parameters again in full")
 
 
-def bets_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, float]:
-    """Compute the bet per unit of net move for each cell, from the row that its trades use."""
+def shares_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, float]:
+    """Compute the asked share of cash per unit of net move for each cell, from the row that its trades use."""
     found = sorted(set(cells))
     rows = [row_in_force(published, cell) for cell in found]
     means = np.array([row.expectancy for row in rows], dtype=np.float64)
     deviations = np.array([(row.upper_bound - row.lower_bound) / (2.0 * INTERVAL_Z) for row in rows], dtype=np.float64)
     # In units of sigma, a random walk that ends at -s, at +t, or at the horizon has a variance of at most min(s t, 1).
     spreads = [min(-row.stop_sigma * row.take_profit_sigma, 1.0) * row.sigma_ref**2 for row in rows]
-    bets = bet_sizes(means, deviations, variances=np.array(spreads, dtype=np.float64))
-    return dict(zip(found, bets.tolist(), strict=True))
+    shares = asked_shares(means, deviations, variances=np.array(spreads, dtype=np.float64))
+    return dict(zip(found, shares.tolist(), strict=True))
 
 
-def _shaped(wealth: Sequence[tuple[float, ...]]) -> NDArray[np.float64]:
-    return np.array(wealth, dtype=np.float64).reshape(len(wealth), STREAMS, len(SCALES))
+def _accounts_of(ledger: GateLedger) -> Accounts:
+    """Return the accounts of a ledger as arrays, with its nodes in sorted order."""
+    nodes = sorted(ledger.accounts)
+    held = [ledger.accounts[node] for node in nodes]
+    return Accounts(
+        start=np.array([account.start for account in held]),
+        number=np.array([account.number for account in held], dtype=np.int64),
+        cash=np.array([account.cash for account in held]).reshape(len(held), len(SCALES)),
+        shortfall=np.array([account.shortfall for account in held]),
+        bets=_bets_of(ledger.open_bets, nodes),
+    )
+
+
+def _bets_of(held: Sequence[OpenBet], nodes: Sequence[Node]) -> Bets:
+    places = {node: place for place, node in enumerate(nodes)}
+    return Bets(
+        node=np.array([places[bet.node] for bet in held], dtype=np.int64),
+        opened_us=np.array([bet.opened_us for bet in held], dtype=np.int64),
+        ended_us=np.array([bet.ended_us for bet in held], dtype=np.int64),
+        net=np.array([bet.net for bet in held]),
+        worst=np.array([bet.worst for bet in held]),
+        stakes=np.array([bet.stakes for bet in held]).reshape(len(held), len(SCALES)),
+    )
+
+
+def _ledger_of(accounts: Accounts, before: GateLedger, *, day: int) -> GateLedger:
+    nodes, bets = sorted(before.accounts), accounts.bets
+    columns = (accounts.start, accounts.number, accounts.cash, accounts.shortfall)
+    rows = zip(nodes, *(column.tolist() for column in columns), strict=True)
+    order = np.argsort(bets.ended_us, kind="stable")
+    names = (bets.node, bets.opened_us, bets.ended_us, bets.net, bets.worst, bets.stakes)
+    opened = zip(*(column[order].tolist() for column in names), strict=True)
+    return replace(
+        before,
+        day=day,
+        accounts={
+            node: NodeAccount(start=start, number=number, cash=tuple(cash), shortfall=below) for node, start, number, cash, below in rows
+        },
+        open_bets=tuple(
+            OpenBet(node=nodes[node], opened_us=at, ended_us=end, net=net, worst=worst, stakes=tuple(stakes))
+            for node, at, end, net, worst, stakes in opened
+        ),
+    )

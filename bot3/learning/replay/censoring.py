@@ -1,7 +1,7 @@
 """Count the closes that are missing in the evidence: trades left out of learning, or closed too late to be counted.
 
 The bound on wrongly opened pairs is valid if every trade that entered on a counted day is counted, whatever its outcome
-(`promotion.e_process`, condition 4). Trades that a person exits by hand, and trades that close after their day was counted, are missing.
+(`promotion.accounts`, condition 3). Trades that a person exits by hand, and trades that close after their day was counted, are missing.
 They are seldom winners, so evidence without them overstates the performance. If too many closes are missing, the pair and direction may
 not trade.
 """
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from bot3.errors import LearningError
 from bot3.market.instants import DAY_US
+
+LONGEST_WAIT_US = 14 * DAY_US
+"""Limit of the time that reviews wait for closes: trades that are open for longer are late."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,26 @@ class CloseCounts:
         return self.left_out + self.late > share * self.closed
 
 
-def is_late(open_us: NDArray[np.int64], close_us: NDArray[np.int64], *, due_after_us: int) -> NDArray[np.bool_]:
-    """Return which trades closed after a review could count the day of their entry: `due_after_us` after the end of that UTC day."""
-    late: NDArray[np.bool_] = close_us > (open_us // DAY_US + 1) * DAY_US + due_after_us
+def longest_wait_us(open_us: NDArray[np.int64], close_us: NDArray[np.int64]) -> int:
+    """Return how long a review must wait for the closes of a day's last entries: the longest time that a trade was open, limited.
+
+    The limit is `LONGEST_WAIT_US`; 0 without trades.
+    """
+    return int(min((close_us - open_us).max(initial=0), LONGEST_WAIT_US))
+
+
+def is_late(open_us: NDArray[np.int64], close_us: NDArray[np.int64], *, source: NDArray[np.int64], due_after_us: int) -> NDArray[np.bool_]:
+    """Return which trades closed after a review could count the day of their entry.
+
+    A review counts a UTC day once `due_after_us` has passed since its end, and also the longest time that an earlier closed trade of the
+    same source was open (at most `LONGEST_WAIT_US`): trades are known only once they are closed.
+    """
+    held = close_us - open_us
+    order = np.lexsort((close_us, source))
+    before = np.zeros(len(held), dtype=np.int64)
+    for own in np.split(order, np.flatnonzero(np.diff(source[order])) + 1):
+        earlier = np.searchsorted(close_us[own], close_us[own], side="left")
+        before[own] = np.concatenate(([0], np.maximum.accumulate(held[own])))[earlier]
+    wait = np.maximum(np.minimum(before, LONGEST_WAIT_US), due_after_us)
+    late: NDArray[np.bool_] = close_us > (open_us // DAY_US + 1) * DAY_US + wait
     return late

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.learning.replay.candle_arrays import WARM_UP_CANDLES, CandleArrays
-from bot3.learning.replay.censoring import CloseCounts, is_late
+from bot3.learning.replay.censoring import CloseCounts, is_late, longest_wait_us
 from bot3.learning.replay.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, entry_fit
 from bot3.learning.replay.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay.paths import ReplayCandles, TradePaths
@@ -50,6 +50,8 @@ _FACTS: dict[str, Any] = {
     "saved_state": np.int8,
     "saved_funding": np.float64,
     "pair_code": np.int64,
+    "source": np.int64,
+    "is_late": np.bool_,
     "entry_fit": np.int8,
     "is_left_out": np.bool_,
 }
@@ -118,6 +120,8 @@ class TradeTable:
         self.pending: set[int] = set()
         self.unchecked: set[int] = set()
         """Rows without known orders whose entry was not yet compared with its candle."""
+        self._sources: dict[_Bot, int] = {}
+        self._knows_late = False
         self._without_orders: dict[_Bot, set[int]] = {}
         self._outside: set[_Bot] = set()
         self._changed: set[_Bot] = set()
@@ -215,8 +219,15 @@ class TradeTable:
         """Return which trades are left out, and which of the others closed late."""
         facts = self._facts
         left_out: NDArray[np.bool_] = facts["is_left_out"][rows] | (facts["state"][rows] == int(ReplayState.NO_CANDLES))
-        late = is_late(facts["open_us"][rows], facts["close_us"][rows], due_after_us=self._frame.due_after_us)
-        return left_out, late & ~left_out
+        if not self._knows_late:
+            columns = (self.fact(name) for name in ("open_us", "close_us"))
+            self.fact("is_late")[:] = is_late(*columns, source=self.fact("source"), due_after_us=self._frame.due_after_us)
+            self._knows_late = True
+        return left_out, facts["is_late"][rows] & ~left_out
+
+    def longest_wait_us(self) -> int:
+        """Return how long after a day's end its trades may still close, in microseconds, judged by the trades until now (`censoring`)."""
+        return longest_wait_us(self.fact("open_us"), self.fact("close_us"))
 
     def by_pair(self, rows: NDArray[np.int64]) -> list[tuple[str, NDArray[np.int64]]]:
         """Group rows by pair; return each pair with the indices of its rows in `rows`."""
@@ -361,6 +372,8 @@ class TradeTable:
             facts[name][rows] = trades[name].to_numpy()
         facts["pair_code"][rows] = [self._code(pair) for pair in trades["pair"].tolist()]
         facts["open_us"][rows], facts["close_us"][rows] = microseconds(trades["open_date"]), microseconds(trades["close_date"])
+        facts["source"][rows] = [self._sources.setdefault(self._bot(row), len(self._sources)) for row in rows.tolist()]
+        self._knows_late = False
         facts["sigma"][rows], facts["candles"][rows] = np.nan, 0
         names = trades["horizon"].tolist() if "horizon" in trades.columns else [None] * len(rows)
         facts["horizon_candles"][rows] = self._frame.candles_of(names)

@@ -57,6 +57,8 @@ class LearnOutcome:
         The record's revision after the publication; without one, the revision up to which trades were read.
     ledger, permission : GateLedger or None, Permission or None
         The state of the gate after a daily review, and the groups that may trade by it; None if no day had ended since the last review.
+    counted_again_from : int or None
+        As in `Review`.
     """
 
     published: ParameterSet | None
@@ -65,6 +67,7 @@ class LearnOutcome:
     checks: tuple[Check, ...]
     ledger: GateLedger | None = None
     permission: Permission | None = None
+    counted_again_from: int | None = None
 
 
 def learn_params(
@@ -178,6 +181,7 @@ def publish(record: LearningStore, session: LearnerSession, learned: Learned) ->
         checks=learned.checks,
         ledger=found.ledger,
         permission=None if found.ledger is None else found.permission,
+        counted_again_from=found.counted_again_from,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.promotion.permissions import NOBODY, Gate, GateLedger, Permission
-from bot3.learning.promotion.reviews import BettingGate
+from bot3.learning.promotion.reviews import AccountGate
 from bot3.learning.replay.groups import Group, group_of_key
 from bot3.trading.parameters import ParameterSet, ParameterState
 
@@ -43,7 +43,7 @@ class LearnerSession:
 
     def __init__(self, learner: ParameterLearner, *, gate: Gate | None = None) -> None:
         self.learner = learner
-        self.gate: Gate = gate or BettingGate()
+        self.gate: Gate = gate or AccountGate()
         self._begin()
 
     def _begin(self) -> None:

@@ -214,4 +214,7 @@ def _learn_report(learned: LearnOutcome, duration_s: float) -> AssetReport:
     if learned.ledger is not None and learned.permission is not None:
         reviewed = datetime.fromtimestamp(86_400.0 * learned.ledger.day, UTC).date()
         metadata |= {"reviewed_until": reviewed.isoformat(), "open_nodes": len(learned.permission.opened)}
+    if learned.counted_again_from is not None:
+        # The stored evidence could not be continued: it is computed again from all replays since this day.
+        metadata["days_counted_again_from"] = datetime.fromtimestamp(86_400.0 * learned.counted_again_from, UTC).date().isoformat()
     return AssetReport(asset="adaptive_params", metadata=metadata, duration_s=duration_s, checks=learned.checks)

@@ -30,11 +30,15 @@ class Review:
     permission : Permission
         The groups that may trade if their lower bound is above 0: after ended days those of the pairs and directions that the ledger opens,
         else those that trade already; in both cases without pairs and directions of which too many closes are missing.
+    counted_again_from : int or None
+        First day, in days since 1970, from which all days were counted again because the stored ledger was invalid, of another replay
+        version, or of an earlier release; None if the stored ledger was continued.
     """
 
     in_force: str | None
     ledger: GateLedger | None
     permission: Permission
+    counted_again_from: int | None = None
 
 
 def review(record: LearningStore, session: LearnerSession, *, now: datetime, trusts_session: bool = True) -> Review:
@@ -49,13 +53,19 @@ def review(record: LearningStore, session: LearnerSession, *, now: datetime, tru
         process publishes meanwhile, `publish` raises StoreConflictError: then review again with False.
     """
     in_force = _follow(record, session, now=now, trusts_session=trusts_session)
+    before = session.ledger
     learner, ledger = session.learner, review_gates(record.parameters, session.learner, session.gate, session.ledger, now=now)
     if ledger is not None:
         ledger = replace(ledger, replay_version=learner.replay_version)
-    permission = reviewed(
-        session.gate, ledger, horizon=learner.longest_horizon(), before=session.permission, closed=learner.censored_nodes()
+    permission = reviewed(session.gate, ledger, before=session.permission, closed=learner.censored_nodes())
+    # Only a ledger that begins again has no version (`_first_ledger`).
+    is_again = ledger is not None and before is not None and before.replay_version is None
+    return Review(
+        in_force=in_force,
+        ledger=ledger,
+        permission=permission,
+        counted_again_from=before.day + 1 if is_again and before is not None else None,
     )
-    return Review(in_force=in_force, ledger=ledger, permission=permission)
 
 
 def review_gates(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot3.errors import LearningError
+from bot3.learning.feeders.permissions import feeder_permissions
 from bot3.learning.feeders.scores import ScoreSettings, feeder_scores
 from bot3.learning.validity import require_readable
 from bot3.ports.learning import ScoreRepository
@@ -23,7 +24,14 @@ def score_feeders(
     scores are compared. Raises LearningError, and publishes nothing, if a score is out of bounds.
     """
     shadow_trades = record.shadow_trades.frame(as_of=now, run_modes=run_modes)
-    scores = feeder_scores(shadow_trades, now=now, settings=settings, previous=_in_force(record.feeder_scores, now=now))
+    permissions = feeder_permissions(shadow_trades, now=now, stop_loss=settings.stop_loss, round_trip=settings.round_trip)
+    scores = feeder_scores(
+        shadow_trades,
+        now=now,
+        settings=settings,
+        open_nodes={node for node, of in permissions.items() if of.is_open},
+        previous=_in_force(record.feeder_scores, now=now),
+    )
     for score in scores:
         require_readable(score)
     record.feeder_scores.publish(scores)

@@ -215,6 +215,7 @@ def _recommendation_figures(made: Recommendation) -> dict[str, Value]:
         "version": made.version,
         "regime": str(made.regime),
         "top_feeders": ", ".join(map(str, made.top_feeders)),
+        "top_tier": str(made.top_tier),
         "avoid_feeders": ", ".join(map(str, made.avoid_feeders)),
         "leverage_range": f"{low} to {high}",
         "open_bins": ", ".join(made.open_bins),

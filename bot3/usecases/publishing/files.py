@@ -66,6 +66,8 @@ def _recommendation(recommendation: Recommendation, scores: Sequence[FeederScore
         "regime": recommendation.regime,
         "top_feeders": list(recommendation.top_feeders),
         "avoid_feeders": list(recommendation.avoid_feeders),
+        "open_feeders": list(recommendation.open_feeders),
+        "top_tier": str(recommendation.top_tier),
         "open_bins": list(recommendation.open_bins),
         "suggested_leverage_range": list(recommendation.suggested_leverage_range),
         "suggested_position_size_multiplier": recommendation.suggested_position_size_multiplier,

@@ -186,7 +186,18 @@ def test_recommend_given_feeders_that_trade_then_they_alone_are_on_top_best_firs
     made = recommended(scored(changes))
 
     assert (made.top_feeders, made.avoid_feeders) == ((2, 7), (10, 9))
+    assert made.top_tier is TRADE
     assert made.tiers == {feeder: changes.get(feeder, {}).get("tier", PROBE) for feeder in FEEDER_IDS}
+
+
+def test_recommend_given_open_directions_then_names_each_feeder_with_them() -> None:
+    changes = {feeder: {"open_directions": ""} for feeder in FEEDER_IDS}
+    made = recommended(scored(changes | {"F02": {"tier": TRADE, "open_directions": "long short"}, "F07": {"open_directions": "short"}}))
+
+    assert set(made.open_feeders) == {"F02 long", "F02 short", "F07 short"}
+    assert [made.permits("F02", is_short=is_short) for is_short in (False, True)] == [True, True]
+    assert not made.permits("F07", is_short=True)
+    assert not made.permits("F01", is_short=False)
 
 
 def test_recommend_given_no_feeder_that_trades_then_the_probes_are_on_top() -> None:
@@ -195,12 +206,14 @@ def test_recommend_given_no_feeder_that_trades_then_the_probes_are_on_top() -> N
     made = recommended(scored(changes))
 
     assert (made.top_feeders, made.avoid_feeders) == ((9, 8, 10), (1, 2, 3, 4, 5, 6, 7))
+    assert made.top_tier is PROBE
 
 
 def test_recommend_given_evidence_against_every_feeder_then_nobody_is_on_top() -> None:
     made = recommended(scored({feeder: {"tier": SHADOW} for feeder in FEEDER_IDS}))
 
     assert (made.top_feeders, made.avoid_feeders) == ((), tuple(range(1, 11)))
+    assert made.top_tier is SHADOW
 
 
 def test_recommend_given_scores_of_the_regime_then_they_count_where_they_rest_on_trades_and_else_those_over_all() -> None:

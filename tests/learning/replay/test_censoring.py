@@ -14,7 +14,7 @@ from bot3.errors import LearningError
 from bot3.learning.parameters.learner import ParameterLearner
 from bot3.learning.parameters.settings import LearningSettings
 from bot3.learning.promotion.permissions import Permission
-from bot3.learning.replay.censoring import CloseCounts, is_late
+from bot3.learning.replay.censoring import LONGEST_WAIT_US, CloseCounts, is_late, longest_wait_us
 from bot3.market.instants import DAY_US
 from bot3.trading.trades import OrderPattern
 from tests.learning.worlds import NOW, PAIRS, START, learner_with, trade_row
@@ -45,7 +45,28 @@ def test_is_late_given_the_instant_from_which_a_day_may_be_folded_then_only_what
     opened = np.full(3, 10 * DAY_US + 5)
     closed = np.array([opened[0] + 3_600_000_000, 11 * DAY_US + DUE_US, 11 * DAY_US + DUE_US + 1])
 
-    assert is_late(opened, closed, due_after_us=DUE_US).tolist() == [False, False, True]
+    late = [is_late(opened[[place]], closed[[place]], source=np.zeros(1, np.int64), due_after_us=DUE_US)[0] for place in range(3)]
+
+    assert late == [False, False, True]
+
+
+def test_is_late_given_earlier_closes_of_its_source_as_long_then_reviews_waited_for_it() -> None:
+    opened = np.array([10, 12, 12, 12, 12]) * DAY_US
+    closed = opened + np.array([4, 4, 4, 5, 20]) * DAY_US
+    source = np.array([0, 0, 1, 0, 0])
+
+    assert is_late(opened, closed, source=source, due_after_us=DUE_US).tolist() == [True, False, True, False, True]
+    assert is_late(opened[::-1], closed[::-1], source=source[::-1], due_after_us=DUE_US).tolist() == [True, False, True, False, True]
+
+
+def test_is_late_given_trades_open_longer_than_reviews_wait_then_all_of_them_are() -> None:
+    opened = np.arange(10, 14) * DAY_US
+    closed = opened + LONGEST_WAIT_US + 2 * DAY_US
+
+    assert is_late(opened, closed, source=np.zeros(4, np.int64), due_after_us=DUE_US).all()
+    assert longest_wait_us(opened, closed) == LONGEST_WAIT_US
+    assert longest_wait_us(opened, opened + 3) == 3
+    assert longest_wait_us(opened[:0], opened[:0]) == 0
 
 
 @pytest.mark.parametrize(("left_out", "late"), [(-1, 0), (6, 5)])
@@ -71,8 +92,11 @@ def test_counts_given_any_closes_in_any_order_then_every_trade_counts_once(trade
     counts = learner.table.closes_by_node()
 
     expected: Counter[tuple[str, str, str]] = Counter()
-    for kind, _, pair, is_short in trades:
-        what = "late" if kind == "late" else "counted" if kind == "roi" else "left_out"
+    # Reviews wait for closes that are as late as those before them.
+    first = min((candle for kind, candle, *_ in trades if kind.startswith("late")), default=None)
+    for kind, candle, pair, is_short in trades:
+        is_counted = kind == "roi" or (kind == "late" and candle != first)
+        what = "counted" if is_counted else "late" if kind == "late" else "left_out"
         expected[pair, "short" if is_short else "long", what] += 1
     assert sum(count.closed for count in counts.values()) == len(trades)
     for (pair, side), count in counts.items():
@@ -81,7 +105,7 @@ def test_counts_given_any_closes_in_any_order_then_every_trade_counts_once(trade
         assert count == learner.table.count_closes(rows_of(learner, pair, side))
     whole = learner.table.count_closes(np.arange(len(learner.table)))
     assert whole.closed == len(trades)
-    assert whole.left_out + whole.late == len(trades) - sum(kind == "roi" for kind, *_ in trades)
+    assert whole.left_out + whole.late == len(trades) - sum(n for (_, _, what), n in expected.items() if what == "counted")
 
 
 def test_counts_given_trades_without_candles_then_are_left_out() -> None:

@@ -76,7 +76,7 @@ def shadow_frame(*, now: datetime = NOW) -> pd.DataFrame:
     feeders = [FEEDER_IDS[k % 9] for k in range(rows)]  # F10 has none
     moves = rng.normal(-0.001, 0.01, rows) + np.where(np.array(feeders) == "F03", 0.02, 0.0)
     frame = pd.DataFrame({"feeder_id": feeders, "open_date": opened, "close_date": closed, "close_move": moves, "known_at": closed})
-    return frame.assign(regime="sideways")
+    return frame.assign(regime="sideways", is_short=False, leverage=1.0, sigma=0.02)
 
 
 def a_session() -> LearnerSession:

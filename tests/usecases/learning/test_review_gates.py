@@ -22,15 +22,15 @@ from bot3.adapters.sql.engine import sqlite_url
 from bot3.adapters.sql.record.record import SqlRecord
 from bot3.errors import InvalidLearningError
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
-from bot3.learning.promotion.permissions import BETTORS, GateLedger, Node, Permission
-from bot3.learning.promotion.reviews import LONGEST_HORIZON, BettingGate
+from bot3.learning.promotion.permissions import GateLedger, Node, NodeAccount, Permission
+from bot3.learning.promotion.reviews import AccountGate
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.replay.paths import ReplayCosts
 from bot3.trading.horizons import Horizon
 from bot3.trading.parameters import ParameterSet, ParameterState
 from bot3.trading.trades import RunMode, Trade
 from bot3.usecases.learning.learner_session import LearnerSession
-from bot3.usecases.learning.relearn import relearn_step
+from bot3.usecases.learning.relearn import RelearnReport, relearn_step
 from bot3.usecases.learning.review_gates import review_gates
 from tests.learning.worlds import PAIRS, START
 from tests.usecases.fakes import FakeCandles, FakeGates, FakeRecord
@@ -40,11 +40,12 @@ FREE = ReplayCosts(taker_fee=0.0, maker_fee=0.0, slippage=0.0, stop_slippage=0.0
 NO_FUNDING = pd.DataFrame({"time": pd.Series([], dtype="datetime64[us, UTC]"), "funding_rate": pd.Series([], dtype="float64")})
 FIRST_TRADES = timedelta(days=3)
 LEVERAGES = (1.5, 3.0, 6.0)
-GATE = BettingGate()
+GATE = AccountGate()
+RICH = NodeAccount(start=1.0, number=1, cash=(1e5,) * 3)
 
 
 def opened_by(ledger: GateLedger) -> frozenset[Node]:
-    return GATE.opened(ledger, horizon=LONGEST_HORIZON)
+    return GATE.opened(ledger)
 
 
 def walk(*, seed: int, days: int, drift: float) -> pd.DataFrame:
@@ -105,7 +106,11 @@ def a_session(*, horizon: timedelta = timedelta(hours=24)) -> LearnerSession:
 
 
 def learn(record: FakeRecord, session: LearnerSession, candles: FakeCandles, *, now: datetime, full: bool = False) -> ParameterSet | None:
-    report = relearn_step(
+    return relearned(record, session, candles, now=now, full=full).parameters
+
+
+def relearned(record: FakeRecord, session: LearnerSession, candles: FakeCandles, *, now: datetime, full: bool = False) -> RelearnReport:
+    return relearn_step(
         record,  # type: ignore[arg-type]
         session,
         candles,  # type: ignore[arg-type]
@@ -116,7 +121,6 @@ def learn(record: FakeRecord, session: LearnerSession, candles: FakeCandles, *, 
         life=timedelta(days=7),
         full=full,
     )
-    return report.parameters
 
 
 def midnights(days: int) -> Sequence[datetime]:
@@ -191,11 +195,11 @@ def test_published_rows_given_any_review_then_trade_only_by_an_open_node_and_a_l
 
 
 @pytest.mark.slow
-def test_daily_reviews_given_a_horizon_over_a_day_then_raise_nothing_for_days_would_overlap() -> None:
+def test_daily_reviews_given_a_horizon_over_a_day_then_raise_longs_too() -> None:
     studied = Studied(days=70, drift=0.03, horizon=timedelta(hours=36))
 
-    assert opened_by(studied.record.gates.ledgers[-1][1])
-    assert studied.trading == set()
+    assert {side for _, side in opened_by(studied.record.gates.ledgers[-1][1])} == {"long"}
+    assert {key.split("|")[1] for key in studied.trading} == {"long"}
 
 
 def late_trade(candles: FakeCandles, number: int, *, opened: datetime) -> Trade:
@@ -254,7 +258,7 @@ def test_learn_given_a_close_between_reviews_then_its_row_goes_on_only_above_0()
 def test_review_given_levels_published_within_the_day_then_judges_it_by_those_before_it() -> None:
     studied = Studied(days=12, drift=0.03)
     day = START + timedelta(days=8)
-    studied.session.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1, log_wealth={}), studied.session.learner.cells())
+    studied.session.ledger = GATE.join(GateLedger(day=(day - EPOCH).days - 1), studied.session.learner.cells())
     before = [one for one in studied.record.parameters.published if one[0].known_at <= day]
 
     known = [review_of(studied, [*before, hopeful(before[-1][0], known_at=at)]) for at in (day, day + timedelta(microseconds=1))]
@@ -265,13 +269,13 @@ def test_review_given_levels_published_within_the_day_then_judges_it_by_those_be
 
 def test_review_given_days_before_anything_was_published_then_skips_them() -> None:
     studied = Studied(days=12, drift=0.03)
-    studied.session.ledger = GateLedger(day=(START - EPOCH).days, log_wealth={})
+    studied.session.ledger = GateLedger(day=(START - EPOCH).days)
 
     ledger = review_of(studied, [])
 
     assert ledger is not None
     assert ledger.day == (START - EPOCH).days + 8
-    assert {value for wealth in ledger.log_wealth.values() for value in wealth} == {0.0}
+    assert {account.cash for account in ledger.accounts.values()} == {(0.5,) * 3}
 
 
 def test_learn_given_rows_that_trade_by_an_older_rule_then_a_review_takes_it_away() -> None:
@@ -294,15 +298,17 @@ def test_learn_given_a_ledger_of_other_replays_then_folds_every_day_again(versio
     studied = deepcopy(rising())
     record, right = studied.record, studied.record.gates.ledgers[-1][1]
     record.gates.ledgers = [
-        (known_at, replace(ledger, replay_version=version, log_wealth=dict.fromkeys(ledger.log_wealth, (5.0,) * BETTORS)))
+        (known_at, replace(ledger, replay_version=version, accounts=dict.fromkeys(ledger.accounts, RICH)))
         for known_at, ledger in record.gates.ledgers
     ]
 
-    learn(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
+    report = relearned(record, a_session(), studied.candles, now=studied.now + timedelta(hours=1))
 
-    again = record.gates.ledgers[-1][1]
+    again, first = record.gates.ledgers[-1][1], record.gates.first_reviewed_day() + 1
+    (learned,) = (asset for asset in report.assets if asset.asset == "adaptive_params")
+    assert learned.metadata["days_counted_again_from"] == (EPOCH + timedelta(days=first)).date().isoformat()
     assert (again.day, again.replay_version) == (right.day, right.replay_version)
-    assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
+    assert {node: pytest.approx(of.cash) for node, of in again.accounts.items()} == {node: of.cash for node, of in right.accounts.items()}
 
 
 class RefusedGates(FakeGates):
@@ -323,7 +329,7 @@ def test_learn_given_a_ledger_that_is_refused_then_folds_every_day_again() -> No
     again = record.gates.ledgers[-1][1]
     assert again is not right
     assert again.day == right.day
-    assert {node: pytest.approx(wealth) for node, wealth in again.log_wealth.items()} == dict(right.log_wealth)
+    assert {node: pytest.approx(of.cash) for node, of in again.accounts.items()} == {node: of.cash for node, of in right.accounts.items()}
 
 
 class RefusedParameters:
@@ -335,7 +341,7 @@ class RefusedParameters:
 
 def test_review_given_a_day_whose_publication_is_refused_then_skips_it_and_logs_why() -> None:
     studied = rising()
-    ledger = next(ledger for _, ledger in studied.record.gates.ledgers if ledger.log_wealth)
+    ledger = next(ledger for _, ledger in studied.record.gates.ledgers if ledger.accounts)
 
     with capture_logs() as logs:
         review_gates(RefusedParameters(), studied.session.learner, GATE, ledger, now=studied.now)
@@ -435,4 +441,4 @@ def test_daily_reviews_given_kills_before_and_after_any_write_then_fold_every_da
         killed = lived_through(Path(directory) / "killed.sqlite", candles, deaths=deaths)
 
     assert killed == whole
-    assert max(max(wealth) for wealth in whole[0].log_wealth.values()) > 0.0
+    assert max(max(of.cash) for of in whole[0].accounts.values()) > 0.5

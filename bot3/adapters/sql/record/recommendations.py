@@ -52,6 +52,8 @@ def _recommendation_row(recommendation: Recommendation) -> dict[str, Any]:
         "tiers": to_json({feeder: tier.value for feeder, tier in recommendation.tiers.items()}),
         "top_feeders": to_json([int(number) for number in recommendation.top_feeders]),
         "avoid_feeders": to_json([int(number) for number in recommendation.avoid_feeders]),
+        "open_feeders": to_json(list(recommendation.open_feeders)),
+        "top_tier": recommendation.top_tier.value,
         "open_bins": to_json(list(recommendation.open_bins)),
         "leverage_low": plain(low),
         "leverage_high": plain(high),

@@ -156,14 +156,27 @@ gate_reviews = sa.Table(
 )
 """`day`: days since 1970 of the last day whose outcomes are counted."""
 
-gate_nodes = sa.Table(
-    "gate_nodes",
+gate_accounts = sa.Table(
+    "gate_accounts",
     metadata,
     sa.Column("seq", sa.Integer, sa.ForeignKey("gate_reviews.seq"), primary_key=True, autoincrement=False),
-    sa.Column("pair", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
     sa.Column("direction", sa.String, primary_key=True),
-    *_doubles(*(f"log_wealth_{bettor}" for bettor in range(6))),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    *_doubles("start", "shortfall", "cash_0", "cash_1", "cash_2"),
 )
+"""`name`: what is permitted in a direction, a pair."""
+
+gate_bets = sa.Table(
+    "gate_bets",
+    metadata,
+    sa.Column("seq", sa.Integer, sa.ForeignKey("gate_reviews.seq"), primary_key=True, autoincrement=False),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    *_texts("name", "direction"),
+    *_instants("opened_us", "ended_us"),
+    *_doubles("net", "worst", "stake_0", "stake_1", "stake_2"),
+)
+"""Trades that were open at the end of the last counted day, by end."""
 
 feeder_publications = sa.Table(
     "feeder_publications",
@@ -189,6 +202,7 @@ feeder_scores = sa.Table(
     *_doubles("win_rate_window", "mean_move_window", nullable=True),
     *_texts("tier"),
     sa.Column("rank", sa.BigInteger, nullable=False),
+    *_texts("open_directions", nullable=True),  # NULL: written by an older release
     *_instants("known_at_us"),
     *_texts("version"),
 )
@@ -210,7 +224,7 @@ recommendations = sa.Table(
     metadata,
     sa.Column("seq", sa.Integer, primary_key=True),
     *_texts("version", "regime", "tiers", "top_feeders", "avoid_feeders"),
-    *_texts("open_bins", nullable=True),
+    *_texts("open_bins", "top_tier", "open_feeders", nullable=True),  # NULL: written by an older release
     *_doubles("leverage_low", "leverage_high", "suggested_position_size_multiplier"),
     *_texts("parameters_version", "scores_version"),
     *_instants("generated_at_us", "expires_at_us", "known_at_us", "computed_at_us", "revision"),
