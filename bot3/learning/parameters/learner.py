@@ -219,10 +219,6 @@ class ParameterLearner:
             worst=self._evidence.worst(self._table, rows, stop_sigma=stop_sigma),
         )
 
-    def longest_horizon(self) -> timedelta:
-        """Return the longest horizon of all ingested trades; that of trades without one if there are none."""
-        return max(self._settings.horizon, self._table.longest_horizon())
-
     def censored_nodes(self) -> frozenset[Node]:
         """Return the pairs and directions of which more than `max_censored_share` of the closes are left out or late."""
         limit = self._settings.max_censored_share

@@ -165,10 +165,6 @@ class TradeTable:
         due: NDArray[np.int64] = self._facts["open_us"][rows] + (self._facts["horizon_candles"][rows] + 1) * self._frame.candle_us
         return due
 
-    def longest_horizon(self) -> timedelta:
-        """Return the longest horizon of all trades, learned from or not; zero without trades."""
-        return timedelta(microseconds=int(self.fact("horizon_candles").max(initial=0)) * self._frame.candle_us)
-
     def days(self, rows: NDArray[np.int64]) -> int:
         """Return the longest horizon of some rows in days, rounded up; 1 without rows."""
         longest = int(self._facts["horizon_candles"][rows].max(initial=0)) * self._frame.candle_us
