@@ -37,6 +37,7 @@ HOURLY_MIRROR = mirror_of(
 )
 
 _MOVES = ("move_24h", "trend_7d", "trend_28d")
+_USED = (*_MOVES, "daily_sigma", "above_high_20d", "below_low_20d", "volume_24h")
 
 
 def cross_features(own: NDArray[np.float32], pairs: Sequence[str]) -> NDArray[np.float32]:
@@ -54,7 +55,7 @@ def cross_features(own: NDArray[np.float32], pairs: Sequence[str]) -> NDArray[np
     float32 of shape (times, pairs, len(CROSS_NAMES))
         Ranks are NaN with fewer than `LEAST_RANKED` pairs, Bitcoin's moves without Bitcoin, everything for a pair without a row.
     """
-    values = {name: own[:, :, OWN_NAMES.index(name)].astype(np.float64) for name in OWN_NAMES}
+    values = {name: own[:, :, OWN_NAMES.index(name)].astype(np.float64) for name in _USED}
     present = ~np.isnan(values["daily_sigma"])
     ranked = (
         values["trend_7d"],

@@ -45,6 +45,8 @@ def candidates(spec: FeederSpec, features: NDArray[np.float32], *, is_short: boo
     """
     layout = spec.layout
     rows = np.flatnonzero(rule_rows(spec.rule, features, layout, is_short=is_short))
+    if not len(rows):
+        return Candidates(rows=rows, inputs=features[:0], sigma=np.zeros(0), cost=np.zeros(0))
     chosen = features[rows]
     sigma = chosen[:, layout.index("daily_sigma")].astype(np.float64) * np.sqrt(spec.horizon_days)
     cost = np.full(len(rows), round_trip)

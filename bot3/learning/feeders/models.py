@@ -144,6 +144,8 @@ class FeederModel:
         excess, net, confidence = (np.full((2, len(features)), fill) for fill in (-np.inf, np.nan, np.nan))
         for is_short in (False, True):
             rows, moves, sigma = self._net_moves(features, is_short=is_short)
+            if not len(rows):
+                continue
             net[int(is_short), rows] = moves
             excess[int(is_short), rows] = moves - self.header.terms(is_short=is_short).threshold
             confidence[int(is_short), rows] = self.header.win_rate.probability(moves / sigma)
@@ -161,6 +163,8 @@ class FeederModel:
         """Return the candidates' rows, their expected net profits and their sigma."""
         header = self.header
         found = candidates(header.spec, features, is_short=is_short, round_trip=header.round_trip)
+        if not len(found.rows):
+            return found.rows, found.cost, found.sigma
         forecast = np.full(len(found.rows), header.terms(is_short=is_short).expectancy_sigma)
         if self._forest is not None and header.slope.value > 0.0:
             forecast += header.slope.value * self._forest.predict(found.inputs)
