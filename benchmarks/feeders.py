@@ -3,7 +3,7 @@
 `python -m benchmarks.feeders --candles DIRECTORY [--first 2021-01-01] [--every-months 12]` reads 1h and 5m candles and funding in
 freqtrade's layout. At every refit a feeder is trained on the trades that had ended by then, and its calls until the next refit are judged:
 one open trade at most for each feeder and pair, entered at the next open, left at the horizon or at the label's wide stop, with fees and
-slippage of both fills and the funding that was due. `--rules-only` measures the rules without models over the whole span.
+slippage of both fills and the funding that was due. `--rules-only` measures the rules without models and without stop over the whole span.
 
 Intervals are of the mean of a trade, 95 %, from a bootstrap of blocks of ten days. The designs were chosen on such candles before, so these
 figures are development figures and no proof.
@@ -12,8 +12,9 @@ figures are development figures and no proof.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -90,10 +91,10 @@ def traded(
 
 
 def rule_calls(spec: FeederSpec, panel: FeaturePanel, costs: LabelCosts) -> pd.DataFrame:
-    """Return the trades of a rule without a model."""
-    rows = []
+    """Return the trades of a rule without a model and without a stop: they are left at the horizon."""
+    rows, barriers = [], replace(spec.barriers, stop_sigma=math.inf)
     for pair in panel.pairs:
-        outcomes = {is_short: panel.outcomes(pair, spec.barriers, is_short=is_short, costs=costs) for is_short in (False, True)}
+        outcomes = {is_short: panel.outcomes(pair, barriers, is_short=is_short, costs=costs) for is_short in (False, True)}
         sides = [rule_rows(spec.rule, pair.features, spec.layout, is_short=is_short) for is_short in (False, True)]
         called = [(int(row), bool(sides[1][row]), float("nan")) for row in np.flatnonzero(sides[0] | sides[1])]
         rows += traded(spec, outcomes, pair.columns.open_us, called)
@@ -183,10 +184,10 @@ def main() -> None:
         judged = judge(calls)
         below = int((calls["expected_bps"] < 0.0).sum())
         figures[spec.feeder_id] = {**judged.figures(), "information": information, "calls_expected_below_0": below}
-        every.append(calls)
-        tell(f"{spec.feeder_id} {spec.title:48s} {judged.calls:5d} calls, net {judged.net_bps:+7.1f} bps {judged.interval}")
-    book = judge(pd.concat(every, ignore_index=True))
-    tell(f"all as a book: {book.calls} calls, net {book.net_bps:+.1f} bps {book.interval}")
+        every += [calls] if len(calls) else []
+        tell(f"{spec.feeder_id} {spec.title:48s} {judged.figures()}")
+    book = judge(pd.concat(every, ignore_index=True) if every else pd.DataFrame(columns=list(COLUMNS)))
+    tell(f"all as a book: {book.figures()}")
     print_result({"feeders": figures, **book.figures(), "rules_only": arguments.rules_only})
 
 
