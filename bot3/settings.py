@@ -54,7 +54,7 @@ class Settings(BaseModel):
     clock_speed: float = Field(60.0, gt=0.0, le=5_000.0, description="Market seconds per wall second, simulated or replayed.")
     seed_days: int = Field(84, ge=42, description="Days of simulated history that a new home is seeded with.")
     replay_days: float = Field(7.0, gt=0.0, description="Last days of real candles, which a seed leaves for the daemon to replay.")
-    feeder_train_days: int = Field(150, ge=14, description="Longest span of candles that a feeder's model is trained on, days.")
+    feeder_train_days: int = Field(2_500, ge=14, description="Longest span of candles that a feeder's model is trained on, days.")
     feeder_first_weeks: int = Field(6, ge=2, description="In the seed, weeks of candles before the first model of each feeder.")
     feeder_every_weeks: int = Field(4, ge=1, description="In the seed, interval between two models of each feeder, weeks.")
 

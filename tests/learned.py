@@ -137,7 +137,9 @@ def a_model(digest: str = "d1", *, known_at: datetime = OPENED) -> ModelEntry:
         rows=1_000,
         log_loss_oof=0.69,
         base_log_loss_oof=0.693,
-        threshold=0.55,
+        information="rule only",
+        long_threshold=0.001,
+        short_threshold=0.008,
         settings_digest="x",
         computed_at=known_at,
     )

@@ -160,6 +160,9 @@ class FrameCandles:
     def pairs(self) -> tuple[str, ...]:
         return tuple(sorted(self._series))
 
+    def timeframes(self, pair: str) -> tuple[str, ...]:
+        return ("5m",) if pair in self._series else ()
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         assert timeframe == self._timeframe
         return self._of(pair).span

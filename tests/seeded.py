@@ -14,7 +14,7 @@ from bot3.settings import Settings, load_settings
 from bot3.usecases.seed.home import seed_home
 from bot3.wiring import open_platform
 
-TINY: dict[str, Any] = {"seed_days": 42, "feeder_first_weeks": 5, "feeder_every_weeks": 4, "feeder_train_days": 14}
+TINY: dict[str, Any] = {"seed_days": 42, "feeder_first_weeks": 5, "feeder_every_weeks": 4, "feeder_train_days": 120}
 """The smallest possible seed: one model for each feeder, and a week of histories."""
 
 

@@ -1,6 +1,6 @@
-"""Model inputs at a candle's close: four families of scale-free features computed from one pair's own past.
+"""Model inputs at the close of a 5m candle: three families of scale-free features computed from one pair's own past.
 
-Every feature is a ratio, a z-score, a move in units of its own volatility, or the time of day, so that one model can be trained on all
+Every feature is a ratio, a volatility, a move in units of its own volatility, or the time of day, so that one model can be trained on all
 pairs. Windows count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it;
 earlier rows are NaN.
 """
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from bot3.market import indicators as ind
+from bot3.market.columns import CandleColumns
 from bot3.market.indicators import Floats
 from bot3.market.instants import DAY_US
+from bot3.market.mirrors import mirror_of
 
 FEATURE_WARM_UP_CANDLES = (
     1_152  # 4 days of 5m: the longest window is 864, and an average that decays by 1/48 a candle has lost its first value to e^-20
@@ -27,33 +28,12 @@ _RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)
 
 FEATURE_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "technical": (
-            "rsi_14",
-            "rsi_48",
-            "band_20",
-            "band_96",
-            "stochastic_14",
-            "stochastic_96",
-            "cci_20",
-            "macd_histogram",
-            "ema_gap_12",
-            "ema_gap_48",
-            "ema_cross",
-            "sma_gap_288",
-            "body",
-            "upper_wick",
-            "lower_wick",
-        ),
-        "regime": (
+        "volatility": (
+            "daily_sigma",
             "volatility_12",
             "volatility_48",
             "volatility_week",
             "range_ratio",
-            "adx_14",
-            "adx_48",
-            "efficiency_48",
-            "efficiency_288",
-            "variance_ratio",
             "trend_288",
             "day_sine",
             "day_cosine",
@@ -85,29 +65,18 @@ FEATURE_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Mapping of each family to the names of its features."""
 
 FEATURE_NAMES: tuple[str, ...] = tuple(name for names in FEATURE_FAMILIES.values() for name in names)
+"""The features in order; `daily_sigma` is the standard deviation of a day's log price."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CandleColumns:
-    """One pair's candles as arrays of shape (n,), oldest first; `open_us` are microseconds since 1970."""
-
-    open_us: NDArray[np.int64]
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
-    volume: Floats
-
-    def __len__(self) -> int:
-        return len(self.open_us)
-
-
-def candle_columns(candles: pd.DataFrame) -> CandleColumns:
-    """Return the arrays of a candle frame."""
-    return CandleColumns(
-        open_us=candles["open_time"].to_numpy(dtype="datetime64[us]").astype(np.int64),
-        **{name: np.ascontiguousarray(candles[name].to_numpy(dtype=np.float64)) for name in ("open", "high", "low", "close", "volume")},
-    )
+FEATURE_MIRROR = mirror_of(
+    FEATURE_NAMES,
+    odd={
+        *("trend_288", "money_flow_14", "money_flow_96", "accumulation_20", "signed_volume_12", "signed_volume_288"),
+        *("vwap_gap_48", "vwap_gap_288", "acceleration_12", "directional_14", "aroon_48"),
+        *(f"move_{lag}" for lag in _RETURNS),
+    },
+    swapped={"below_high_288": "above_low_288"},
+    shares={"up_share_24"},
+)
 
 
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
@@ -140,7 +109,6 @@ class _Basis:
     """Inputs that several features share. Prices are divided by a power of two: TA-Lib treats values below 1e-14 as zero."""
 
     open_us: NDArray[np.int64]
-    open: Floats
     high: Floats
     low: Floats
     close: Floats
@@ -157,20 +125,19 @@ class _Basis:
 def _figures(candles: CandleColumns) -> list[Floats]:
     basis = _basis(candles)
     with np.errstate(invalid="ignore"):  # comparisons with the NaN values of the warm-up
-        families = {"technical": _technical, "regime": _regime, "volume": _volume, "momentum": _momentum}
+        families = {"volatility": _volatility, "volume": _volume, "momentum": _momentum}
         return [values for family in FEATURE_FAMILIES for values in families[family](basis)]
 
 
 def _basis(candles: CandleColumns) -> _Basis:
     scale = ind.power_of_two_below(float(candles.close[0]))
-    opened, high, low, close = (values / scale for values in (candles.open, candles.high, candles.low, candles.close))
+    high, low, close = (values / scale for values in (candles.high, candles.low, candles.close))
     log_close = np.log(close)
     returns = ind.change(log_close, lag=1)
     returns[0] = 0.0
     true_range = ind.true_range(high, low, close)
     return _Basis(
         open_us=candles.open_us,
-        open=opened,
         high=high,
         low=low,
         close=close,
@@ -185,42 +152,14 @@ def _basis(candles: CandleColumns) -> _Basis:
     )
 
 
-def _technical(b: _Basis) -> list[Floats]:
-    ema_12, ema_48 = ind.exponential_mean(b.close, window=12), ind.exponential_mean(b.close, window=48)
-    wicks = np.maximum(b.open, b.close), np.minimum(b.open, b.close)
-    return [
-        ind.relative_strength(b.close, window=14),
-        ind.relative_strength(b.close, window=48),
-        _band(b, window=20),
-        _band(b, window=96),
-        _stochastic(b, window=14),
-        _stochastic(b, window=96),
-        ind.channel_index(b.high, b.low, b.close, window=20),
-        _in_ranges(ind.convergence(b.close), b),
-        _in_ranges(b.close - ema_12, b),
-        _in_ranges(b.close - ema_48, b),
-        _in_ranges(ema_12 - ema_48, b),
-        _in_ranges(b.close - ind.rolling_mean(b.close, window=288), b),
-        _in_ranges(b.close - b.open, b),
-        _in_ranges(b.high - wicks[0], b),
-        _in_ranges(wicks[1] - b.low, b),
-    ]
-
-
-def _regime(b: _Basis) -> list[Floats]:
-    steps_12 = ind.change(b.log_close, lag=12)
-    steps_12[:12] = 0.0
+def _volatility(b: _Basis) -> list[Floats]:
     day = b.open_us % DAY_US / DAY_US * (2.0 * np.pi)
     return [
+        np.where(b.spread_288 > ind.LEAST_SPREAD, b.spread_288 * np.sqrt(288.0), np.nan),
         ind.log_ratio(ind.rolling_spread(b.returns, window=12), b.spread_288),
         ind.log_ratio(ind.rolling_spread(b.returns, window=48), b.spread_288),
         ind.log_ratio(b.spread_288, ind.rolling_spread(b.returns, window=864)),
         ind.log_ratio(ind.rolling_mean(b.range, window=14), b.range_96),
-        ind.trend_strength(b.high, b.low, b.close, window=14),
-        ind.trend_strength(b.high, b.low, b.close, window=48),
-        _efficiency(b, window=48),
-        _efficiency(b, window=288),
-        ind.log_ratio(ind.rolling_spread(steps_12, window=288), b.spread_288 * np.sqrt(12.0)),
         ind.ratio(ind.rolling_slope(b.log_close, window=288) * np.sqrt(288.0), b.spread_288),
         np.sin(day),
         np.cos(day),
@@ -277,19 +216,6 @@ def _in_days(distance: Floats, b: _Basis) -> Floats:
 
 def _move(b: _Basis, *, lag: int) -> Floats:
     return ind.ratio(ind.change(b.log_close, lag=lag) / np.sqrt(lag), b.spread_288)
-
-
-def _band(b: _Basis, *, window: int) -> Floats:
-    return ind.ratio(b.log_close - ind.rolling_mean(b.log_close, window=window), ind.rolling_spread(b.log_close, window=window))
-
-
-def _stochastic(b: _Basis, *, window: int) -> Floats:
-    lowest = ind.rolling_lowest(b.low, window=window)
-    return ind.ratio(b.close - lowest, ind.rolling_highest(b.high, window=window) - lowest)
-
-
-def _efficiency(b: _Basis, *, window: int) -> Floats:
-    return ind.ratio(ind.change(b.log_close, lag=window), ind.rolling_sum(np.abs(b.returns), window=window))
 
 
 def _money_flow(b: _Basis, *, window: int) -> Floats:

@@ -81,24 +81,6 @@ def rolling_lowest(values: Floats, *, window: int) -> Floats:
     return out
 
 
-def exponential_mean(values: Floats, *, window: int) -> Floats:
-    """Return the exponential mean whose weights have the same centre as a simple mean over `window` values."""
-    out: Floats = talib.EMA(values, timeperiod=window)
-    return out
-
-
-def relative_strength(values: Floats, *, window: int) -> Floats:
-    """Return Wilder's RSI, from -1 (only falls) to 1 (only rises)."""
-    out: Floats = talib.RSI(values, timeperiod=window) / 50.0 - 1.0
-    return out
-
-
-def trend_strength(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
-    """Return Wilder's ADX, from 0 to 1."""
-    out: Floats = talib.ADX(high, low, close, timeperiod=window) / 100.0
-    return out
-
-
 def directional_balance(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
     """Return Wilder's plus directional indicator minus the minus directional indicator, from -1 to 1."""
     plus: Floats = talib.PLUS_DI(high, low, close, timeperiod=window)
@@ -113,21 +95,9 @@ def true_range(high: Floats, low: Floats, close: Floats) -> Floats:
     return out
 
 
-def channel_index(high: Floats, low: Floats, close: Floats, *, window: int) -> Floats:
-    """Return Lambert's CCI divided by 100."""
-    out: Floats = talib.CCI(high, low, close, timeperiod=window) / 100.0
-    return out
-
-
 def aroon_balance(high: Floats, low: Floats, *, window: int) -> Floats:
     """Return the Aroon oscillator, from -1 (the low is the most recent extreme) to 1."""
     out: Floats = talib.AROONOSC(high, low, timeperiod=window) / 100.0
-    return out
-
-
-def convergence(values: Floats) -> Floats:
-    """Return the MACD histogram (12, 26, 9) in the unit of the values."""
-    out: Floats = talib.MACD(values, fastperiod=12, slowperiod=26, signalperiod=9)[2]
     return out
 
 

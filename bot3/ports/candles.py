@@ -24,6 +24,10 @@ class CandleReader(Protocol):
         """Return the pairs that have candles, sorted (ccxt symbols, "BTC/USDT:USDT"); a reader may list only those of one currency."""
         ...
 
+    def timeframes(self, pair: str) -> tuple[str, ...]:
+        """Return the timeframes of which the pair has candles, sorted as text; an empty tuple for an unknown pair."""
+        ...
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         """Return the first open time and the last close time of a pair's candles. Raises CandleError if there are none."""
         ...

@@ -30,7 +30,18 @@ class ModelEntry:
     """A model file of a feeder, and how it was trained.
 
     It may be used from `known_at` on, the end of its training data (market time); `computed_at` is the wall time of the training. `rows`
-    counts the training rows. The log losses are those of the model and of a constant forecast, on rows that were held out of the training.
+    counts the training rows.
+
+    Parameters
+    ----------
+    log_loss_oof, base_log_loss_oof : float or None
+        Log loss of the win rate out of fold, and of the base rate; None if too few trades were known to test it.
+    information : str or None
+        What its forecasts rest on (`learning.feeders.models.Information`).
+    long_threshold, short_threshold : float or None
+        By how much a forecast must exceed the trade's costs, ratio of the price.
+
+    Entries of earlier releases, whose model files cannot be read any more, have None in these fields.
     """
 
     feeder_id: str
@@ -39,9 +50,11 @@ class ModelEntry:
     trained_from: datetime
     trained_until: datetime
     rows: int
-    log_loss_oof: float
-    base_log_loss_oof: float
-    threshold: float
+    log_loss_oof: float | None
+    base_log_loss_oof: float | None
+    information: str | None
+    long_threshold: float | None
+    short_threshold: float | None
     settings_digest: str
     computed_at: datetime
 

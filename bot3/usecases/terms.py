@@ -51,7 +51,7 @@ TERMS: Mapping[str, str] = MappingProxyType(
         "static set": "The stop and target of the settings: the control bots always use them, BOT3 on paper until something is learned.",
         "stop": "The loss at which a trade is closed, as a ratio of the stake, leverage included, before costs.",
         "target": "The profit at which a trade is closed, as a ratio of the stake, leverage included, after fees.",
-        "threshold": "The lowest confidence at which a feeder's prediction becomes a signal.",
+        "threshold": "By how much a feeder's forecast of a move must exceed the trade's costs to become a signal, by direction.",
         "tier": "The permitted use of a feeder's signals: trade, probe or shadow.",
         "trade": "As a state or tier, the permission to trade at full size; otherwise an entry with its exit.",
         "version": "The digest that identifies a publication.",

@@ -300,7 +300,7 @@ class Platform(Sources):
 
         settings = self.settings
         costs = LabelCosts(taker_fee=settings.taker_fee, slippage=settings.slippage, stop_slippage=settings.stop_slippage)
-        return TrainingSettings(costs=costs)
+        return TrainingSettings(costs=costs, seeds=(7, 8, 9))
 
 
 @contextmanager

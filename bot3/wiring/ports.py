@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 SIMULATED_START = datetime(2025, 1, 6, tzinfo=UTC)
 _SIMULATED_LIFE = timedelta(days=3_650)
+_SIMULATED_PAST = timedelta(weeks=14)  # candles before the start, from which the first feeders learn
 _Store = TypeVar("_Store", SqlRecord, SqlControl, SqlNotices, SqlBotStore, SqlLease)
 _DIRECTIONS = {"BOT1": ("long",), "BOT2": ("short",), "BOT3": ("long", "short")}
 
@@ -258,7 +259,6 @@ class Ports:
             registry=self.record.models,
             candles=self.candles,
             pairs=self.candles.pairs(),
-            timeframe=self.settings.timeframe,
         )
 
     def require_bot(self, name: str) -> None:
@@ -328,7 +328,8 @@ class Ports:
         from bot3.adapters.simulated.market import SimulatedMarket  # noqa: PLC0415  # only homes on the simulated market need it
 
         ends_at = SIMULATED_START + _SIMULATED_LIFE
-        return SimulatedMarket(self.settings.market_seed, starts_at=SIMULATED_START, ends_at=ends_at, timeframe=self.settings.timeframe)
+        starts_at = SIMULATED_START - _SIMULATED_PAST
+        return SimulatedMarket(self.settings.market_seed, starts_at=starts_at, ends_at=ends_at, timeframe=self.settings.timeframe)
 
     def _store(self, name: str, folder: str, *, run_mode: RunMode, account: str, read_only: bool) -> SqlBotStore:
         self.require_bot(name)

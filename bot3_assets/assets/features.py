@@ -23,47 +23,53 @@ if TYPE_CHECKING:
     freshness_policy=every_beat,
 )
 def features(platform: PlatformResource) -> dg.MaterializeResult[None]:
-    """Technical, regime, volume and momentum features of every pair, from past candles only; not stored, checked for the last day."""
+    """Features of every pair, of 5m candles and of hours, from past candles only; not stored, checked for the last day."""
     return dg.MaterializeResult(metadata=features_metadata(platform.platform()))
 
 
-@dg.asset_check(asset=features, blocking=True, description="No feature of the last day is NaN or infinite on any pair.")
+@dg.asset_check(asset=features, blocking=True, description="Every pair has features of the last day, and none is infinite.")
 def features_have_no_gap(platform: PlatformResource) -> dg.AssetCheckResult:
-    """Fail if a feature of any pair is NaN or infinite on a candle of the last day of market time."""
+    """Fail if a pair has no features on a candle of the last day of market time, or an infinite one."""
     return features_verdict(platform.platform())
 
 
 def features_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
     """Return the number of features, and of the last day's candles that they were computed for."""
-    from bot3.market.features import FEATURE_FAMILIES, FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
+    from bot3.market.feature_layouts import LAYOUTS  # noqa: PLC0415  # loads TA-Lib
 
-    panel = _last_day(platform)
-    families = {family: len(names) for family, names in FEATURE_FAMILIES.items()}
+    panels = _last_day(platform)
     return {
-        "dagster/row_count": dg.MetadataValue.int(sum(len(pair) for pair in panel)),
-        "features": dg.MetadataValue.int(len(FEATURE_NAMES)),
-        "families": dg.MetadataValue.json(families),
+        "dagster/row_count": dg.MetadataValue.int(sum(len(pair) for panel in panels.values() for pair in panel)),
+        "features": dg.MetadataValue.json({timeframe: len(layout.names) for timeframe, layout in LAYOUTS.items()}),
         "market_time": dg.MetadataValue.text(platform.clock.now().isoformat()),
     }
 
 
 def features_verdict(platform: "Platform") -> dg.AssetCheckResult:
-    """Pass if every feature is finite on every candle of the last day; name those that are not, by pair."""
-    from bot3.market.features import FEATURE_NAMES  # noqa: PLC0415  # loads TA-Lib
+    """Pass if every candle of the last day has a volatility, without which a row has no features, and no feature is infinite.
+
+    Other features may be NaN: ranks with few pairs, funding that is not known, a long trend of a young pair. The metadata name the features
+    that fail, by pair.
+    """
+    from bot3.market.feature_layouts import LAYOUTS  # noqa: PLC0415  # loads TA-Lib
 
     holes = {}
-    for pair in _last_day(platform):
-        lost = np.flatnonzero(~np.isfinite(pair.features).all(axis=0))
-        if len(lost):
-            holes[pair.pair] = ", ".join(FEATURE_NAMES[index] for index in lost)
+    for timeframe, panel in _last_day(platform).items():
+        names = LAYOUTS[timeframe].names
+        for pair in panel:
+            lost = {names[index] for index in np.flatnonzero(np.isinf(pair.features).any(axis=0))}
+            if np.isnan(pair.features[:, names.index("daily_sigma")]).any():
+                lost.add("daily_sigma")
+            if lost:
+                holes[f"{pair.pair} {timeframe}"] = ", ".join(sorted(lost))
     return dg.AssetCheckResult(passed=not holes, metadata={"holes": holes})
 
 
-def _last_day(platform: "Platform") -> "list[PairPanel]":
-    """Compute each pair's features of the last day of market time."""
-    from bot3.usecases.feeders.train_feeders import build_panel  # noqa: PLC0415  # loads numba and TA-Lib
+def _last_day(platform: "Platform") -> "dict[str, list[PairPanel]]":
+    """Compute each pair's features of the last day of market time, by timeframe."""
+    from bot3.usecases.feeders.panels import build_panels  # noqa: PLC0415  # loads numba and TA-Lib
 
     now = platform.clock.now()
     start = now - timedelta(days=1)
-    panel = build_panel(platform.candles, pairs=platform.candles.pairs(), start=start, end=now, timeframe=platform.settings.timeframe)
-    return [pair.since(instant_us(start)) for pair in panel.pairs]
+    panels = build_panels(platform.candles, pairs=platform.candles.pairs(), start=start, end=now)
+    return {timeframe: [pair.since(instant_us(start)) for pair in panel.pairs] for timeframe, panel in panels.items()}

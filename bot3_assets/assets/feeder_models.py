@@ -42,15 +42,18 @@ def models_are_sound(platform: PlatformResource) -> dg.AssetCheckResult:
 
 
 def feeder_model_metadata(entry: "ModelEntry") -> dict[str, dg.MetadataValue]:
-    """Return a model's digest, training span and rows, its out-of-fold log loss, and its threshold."""
+    """Return a model's digest, training span and rows, what its forecasts rest on, and the log losses and thresholds that are known."""
     return {
         "digest": dg.MetadataValue.text(entry.digest),
         "rows": dg.MetadataValue.int(entry.rows),
         "trained_from": dg.MetadataValue.text(entry.trained_from.isoformat()),
         "trained_until": dg.MetadataValue.text(entry.trained_until.isoformat()),
-        "log_loss_oof": dg.MetadataValue.float(entry.log_loss_oof),
-        "log_loss_below_base": dg.MetadataValue.float(entry.base_log_loss_oof - entry.log_loss_oof),
-        "threshold": dg.MetadataValue.float(entry.threshold),
+        "information": dg.MetadataValue.text(str(entry.information)),
+        **{
+            name: dg.MetadataValue.float(value)
+            for name in ("log_loss_oof", "base_log_loss_oof", "long_threshold", "short_threshold")
+            if (value := getattr(entry, name)) is not None
+        },
     }
 
 

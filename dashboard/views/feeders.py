@@ -13,7 +13,7 @@ from bot3.usecases.fleet.trade_cache import known
 from bot3.usecases.learning.tier_reasons import why_tier
 from bot3.usecases.terms import definitions
 from dashboard import charts
-from dashboard.cells import COUNT, FINE_RATIO, HUNDREDTH, LOSS, RATIO, SHARE, TENTH
+from dashboard.cells import COUNT, FINE_RATIO, LOSS, RATIO, SHARE, TENTH
 from dashboard.home import DashboardHome
 from dashboard.page import missing, not_known, table
 
@@ -122,7 +122,9 @@ def _show_models(home: DashboardHome) -> None:
             "log loss": chosen["log_loss_oof"],
             "of the base rate": chosen["base_log_loss_oof"],
             "gained": 1.0 - chosen["log_loss_oof"] / chosen["base_log_loss_oof"],
-            "threshold": chosen["threshold"],
+            "information": chosen["information"],
+            "threshold, long": chosen["long_threshold"],
+            "threshold, short": chosen["short_threshold"],
             "digest": chosen["digest"].map(fmt.version),
         }
     )
@@ -131,10 +133,13 @@ def _show_models(home: DashboardHome) -> None:
         "log loss": LOSS,
         "of the base rate": LOSS,
         "gained": RATIO,
-        "threshold": HUNDREDTH,
+        "threshold, long": RATIO,
+        "threshold, short": RATIO,
     }
     table(shown, cells=cells, alt="Registered models with their log loss out of fold", key="feeder_models")
     st.caption(
-        "Log loss is out of fold, in time order with purging. Gained: how much lower than that of always saying the base rate; "
-        "at or below 0 a model knows nothing."
+        "Log loss of the win rate is out of fold, in time order with purging. Gained: how much lower than that of always saying the base "
+        "rate. Information: whether the model's forecasts of the move were informative out of fold; if not, a feeder with a rule follows "
+        "the rule's expectancy, and one without makes no calls. A feeder calls where its forecast less the trade's costs exceeds the "
+        "threshold of the direction."
     )

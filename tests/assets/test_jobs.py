@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # on a seeded home
 
 FIGURES = {
     "candles": {"dagster/row_count", "pairs", "missing_candles"},
-    "features": {"dagster/row_count", "features", "families"},
+    "features": {"dagster/row_count", "features"},
     "regime_state": {"regime", "since", "version", "last_day"},
     "shadow_trades": {"added", "dagster/row_count", "by_feeder"},
     "feeder_scores": {"version", "shadow_trades", "ranking"},

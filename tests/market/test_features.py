@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot3.market.columns import candle_columns
 from bot3.market.features import (
     FEATURE_FAMILIES,
+    FEATURE_MIRROR,
     FEATURE_NAMES,
     FEATURE_WARM_UP_CANDLES,
-    candle_columns,
     feature_matrix,
     last_features,
 )
@@ -61,7 +62,7 @@ def test_feature_matrix_given_candles_then_only_the_warm_up_is_nan() -> None:
 def test_feature_families_given_the_matrix_then_name_every_column_once() -> None:
     assert len(set(FEATURE_NAMES)) == len(FEATURE_NAMES) == feature_matrix(candle_columns(random_walk(COUNT, seed=1))).shape[1]
     assert {family: len(names) >= 8 for family, names in FEATURE_FAMILIES.items()} == dict.fromkeys(
-        ("technical", "regime", "volume", "momentum"), True
+        ("volatility", "volume", "momentum"), True
     )
 
 
@@ -120,3 +121,18 @@ def test_time_of_day_given_midnight_then_is_zero_and_one() -> None:
     midnight = features_of(candles)[candles["open_time"] == pd.Timestamp("2025-01-11", tz="UTC")][0]
 
     assert [midnight[FEATURE_NAMES.index(name)] for name in ("day_sine", "day_cosine")] == [0.0, 1.0]
+
+
+def test_mirror_given_features_then_nearly_equals_those_of_the_mirrored_market() -> None:
+    candles = random_walk(COUNT, seed=6)
+    candles["volume"] = candles["volume"].clip(lower=1.0)
+    mirrored = candles.assign(
+        open=1.0 / candles["open"], high=1.0 / candles["low"], low=1.0 / candles["high"], close=1.0 / candles["close"]
+    )
+
+    made = FEATURE_MIRROR.apply(features_of(candles)[WARM_UP:])
+    found = features_of(mirrored)[WARM_UP:]
+
+    # Distances in prices are mirrored to the first order only, and a candle without a move is no rise on either side.
+    for index, name in enumerate(FEATURE_NAMES):
+        assert np.abs(made[:, index] - found[:, index]).max() < 0.06 * max(1.0, float(np.abs(found[:, index]).max())), name

@@ -25,7 +25,6 @@ NAN = np.nan
         (indicators.rolling_highest, [NAN, NAN, 3.0, 5.0, 5.0]),
         (indicators.rolling_lowest, [NAN, NAN, 1.0, 2.0, 2.0]),
         (indicators.rolling_slope, [NAN, NAN, 0.5, 1.0, 1.0]),
-        (indicators.exponential_mean, [NAN, NAN, 2.0, 3.5, 3.75]),  # from the mean of the first three, half of each new value
     ],
 )
 def test_rolling_given_a_window_of_three_then_is_of_the_last_three(indicator: Callable[..., Floats], expected: list[float]) -> None:
@@ -70,16 +69,5 @@ def test_bounded_indicators_given_a_steady_trend_then_are_at_its_end(rises: bool
     high, low = close * 1.001, close * 0.999
     sign = 1.0 if rises else -1.0
 
-    assert indicators.relative_strength(close, window=14)[-1] == pytest.approx(sign)
     assert indicators.aroon_balance(high, low, window=14)[-1] == pytest.approx(sign)
-    assert indicators.trend_strength(high, low, close, window=14)[-1] == pytest.approx(1.0)
     assert sign * indicators.directional_balance(high, low, close, window=14)[-1] > 0.7
-    assert sign * indicators.channel_index(high, low, close, window=14)[-1] > 1.0
-
-
-def test_convergence_given_a_line_then_is_zero_and_given_a_bend_has_its_sign() -> None:
-    line = np.linspace(100.0, 200.0, 200)
-    bend = np.concatenate([np.full(100, 100.0), 100.0 + np.arange(5.0)])
-
-    assert indicators.convergence(line)[-1] == pytest.approx(0.0, abs=1e-6)
-    assert indicators.convergence(bend)[-1] > 0.1

@@ -44,6 +44,11 @@ def test_pairs_are_sorted_ccxt_symbols(reader: CandleReader) -> None:
     assert reader.pairs() == ("ALFA/USDT:USDT", PAIR)
 
 
+def test_timeframes_given_a_pair_then_those_with_candles_and_given_an_unknown_one_then_none(reader: CandleReader) -> None:
+    assert reader.timeframes(PAIR) == ("5m",)
+    assert reader.timeframes("NONE/USDT:USDT") == ()
+
+
 def test_span_given_a_pair_then_first_open_and_last_close(reader: CandleReader) -> None:
     assert reader.span(PAIR, "5m") == (START, END)
 

@@ -101,7 +101,7 @@ def test_noted_seed_is_what_was_noted(tmp_path: Path) -> None:
         ("taker_fee", "0.001", "0.0005", "0.001"),
         ("stop_streak", "3", "4", "3"),
         ("min_trades_per_bin", "9", "5", "9"),
-        ("feeder_train_days", "30", "150", "30"),
+        ("feeder_train_days", "30", "2500", "30"),
         ("seed_days", "42", "84", "42"),
         ("replay_days", "3", "7.0", "3.0"),
         ("learn_from", "backtest", "['backtest', 'paper']", "['backtest']"),

@@ -120,7 +120,9 @@ def begin_seed(platform: Platform) -> SeedParts:
         rows=1,
         log_loss_oof=0.6,
         base_log_loss_oof=0.7,
-        threshold=0.5,
+        information="rule only",
+        long_threshold=0.0,
+        short_threshold=0.001,
         settings_digest="0",
         computed_at=parts.start,
     )

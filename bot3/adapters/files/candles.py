@@ -82,6 +82,10 @@ class FileCandles:
         """Return the pairs that have candles of the timeframe, sorted."""
         return tuple(sorted({file.pair for file in self._candle_files() if file.timeframe == self._timeframe}))
 
+    def timeframes(self, pair: str) -> tuple[str, ...]:
+        """Return the timeframes of the pair's files, sorted as text; an empty tuple for an unknown pair."""
+        return tuple(sorted({file.timeframe for file in self._files_of(pair, kind=CANDLES)}))
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         """Return the first open time and the last close time available. Raises CandleError if there are no such candles."""
         return self._load(pair, timeframe).series.span

@@ -36,6 +36,10 @@ class CurrencyCandles:
         """Return the pairs of the currency, sorted. Raises SettingsError if the wrapped reader has only pairs of other currencies."""
         return self._pairs
 
+    def timeframes(self, pair: str) -> tuple[str, ...]:
+        """Return the timeframes of which the pair has candles; an empty tuple for an unknown pair."""
+        return self._candles.timeframes(pair)
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         """Return the first open time and the last close time available."""
         return self._candles.span(pair, timeframe)

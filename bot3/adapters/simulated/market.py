@@ -57,6 +57,10 @@ class SimulatedMarket:
         """Return the pairs, sorted."""
         return tuple(sorted(self._traits))
 
+    def timeframes(self, pair: str) -> tuple[str, ...]:
+        """Return the market's timeframe, or an empty tuple for an unknown pair."""
+        return (self._timeframe,) if pair in self._traits else ()
+
     def span(self, pair: str, timeframe: str) -> tuple[datetime, datetime]:
         """Return the market's start, and its end rounded down to a candle. Raises CandleError for an unknown pair or timeframe."""
         self._require(pair, timeframe)

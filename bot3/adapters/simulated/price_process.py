@@ -8,6 +8,8 @@ A candle's log return is the sum of
 * **planted momentum**: after a burst of volume (several times the usual, with a candle of 2 to 3 sigmas) the price follows the burst's
   direction, `MOMENTUM_SIGMAS` daily sigmas in total, decaying over hours; in full in trending regimes, half in the volatile one, none in
   the sideways one;
+* **planted trend**: each pair has a drift of its own, a first-order autoregression with a half-life of `TREND_DAYS` days and a standard
+  deviation of `TREND_SIGMAS` daily sigmas a day;
 * **planted mean reversion**: in the sideways regime part of the price is transitory, an AR(1) with a half-life of two hours;
 * a weak pull to the start price over months, so that a market that runs for a year stays in range.
 
@@ -46,8 +48,10 @@ _NEXT = {
     Regime.VOLATILE: (0.3, 0.3, 0.4, 0.0),
 }
 BURSTS_A_DAY = 4.0
-MOMENTUM_SIGMAS = 0.4
-MOMENTUM_HOURS = 1.5
+MOMENTUM_SIGMAS = 0.7
+MOMENTUM_HOURS = 3.0
+TREND_DAYS = 30.0
+TREND_SIGMAS = 0.4
 REVERSION_SIGMAS = 0.3
 REVERSION_HALF_LIFE_HOURS = 2.0
 FUNDING_EVERY = timedelta(hours=8)
@@ -60,8 +64,8 @@ class Block:
     """One week of all pairs; arrays are of shape (candles, pairs) unless noted otherwise.
 
     `present` is false where the candle is missing (outage); `funding` is of shape (payments, pairs); `regime` of shape (candles,) indexes
-    `REGIMES`; `expected` is the predictable part of the candle's log return, known at its open: regime drift, momentum, mean reversion and
-    the pull to the start price; `sigma` is the standard deviation of a day's log price at the candle's volatility.
+    `REGIMES`; `expected` is the predictable part of the candle's log return, known at its open: regime drift, trend, momentum, mean
+    reversion and the pull to the start price; `sigma` is the standard deviation of a day's log price at the candle's volatility.
     """
 
     open: Floats
@@ -86,6 +90,7 @@ class _State:
     level: Floats
     close: Floats
     momentum: Floats
+    trend: Floats
     transitory: Floats
     slow: Floats
     fast: Floats
@@ -151,6 +156,7 @@ class MarketProcess:
             level=self._start_level.copy(),
             close=np.exp(self._start_level),
             momentum=np.zeros(pairs),
+            trend=rng.standard_normal(pairs) * TREND_SIGMAS,
             transitory=np.zeros(pairs),
             slow=rng.standard_normal(pairs + 1) * 0.3,
             fast=rng.standard_normal(pairs + 1) * 0.2,
@@ -207,6 +213,9 @@ class MarketProcess:
         after = _decay(impulses, state.momentum, rate=1.0 / hours)
         momentum = np.vstack([state.momentum[None, :], after[:-1]])
         drift = np.array([DAILY_DRIFT[name] for name in REGIMES])[regime][:, None] * self._beta / self.candles_a_day
+        trend = _ar1(rng.standard_normal(shape), state.trend, half_life=TREND_DAYS * self.candles_a_day, deviation=TREND_SIGMAS)
+        state.trend = trend[-1]
+        drift = drift + trend * daily / self.candles_a_day
         transitory, pulled = self._transitory(rng, regime=regime, daily=daily)
         pull = (self._start_level - state.level) / (_PULL_DAYS * self.candles_a_day)
         state.momentum = after[-1]

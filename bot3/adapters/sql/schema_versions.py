@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
-HEADS = {"bot": "bot_0003", "platform": "platform_0013", "control": "control_0002"}
+HEADS = {"bot": "bot_0003", "platform": "platform_0014", "control": "control_0002"}
 """The newest migration of each kind of store, written here so that an up-to-date store opens without loading Alembic."""
 
 

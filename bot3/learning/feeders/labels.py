@@ -1,11 +1,13 @@
-"""Triple-barrier labels: whether a trade signalled at a candle's close would have earned more than its costs.
+"""Labels: what a trade signalled at a candle's close would have earned after its costs, and whether that is above 0.
 
 The trade enters at the open of the next candle and exits at its stop, its target or the horizon's last close (`trading.exit_law`, without
-liquidation and giveback). Both sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition.
+liquidation and giveback). Both sides pay the taker fee, every fill pays slippage, and stops pay stop slippage in addition. Outcomes add the
+funding of the time in the trade.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,14 +29,19 @@ class LabelCosts:
     slippage: float = 0.0001
     stop_slippage: float = 0.0003
 
+    @property
+    def round_trip(self) -> float:
+        """Return the costs of an entry and an exit that is not a stop, ratio of the price."""
+        return 2.0 * (self.taker_fee + self.slippage)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Barriers:
-    """Stop and target in units of sigma (both above 0), and the horizon in candles, for which sigma is computed."""
+    """Stop and target in units of sigma (both above 0; infinite: none), and the horizon in candles, for which sigma is computed."""
 
     stop_sigma: float
-    target_sigma: float
     horizon_candles: int
+    target_sigma: float = math.inf
 
     def __post_init__(self) -> None:
         if min(self.stop_sigma, self.target_sigma) <= 0.0 or self.horizon_candles < 1:
@@ -91,6 +98,52 @@ def barrier_labels(
     return BarrierLabels(label=label, net_move=net_move, end=end)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcomes:
+    """Outcomes of the trades of one pair and direction, one per candle.
+
+    Parameters
+    ----------
+    net_move : float64 of shape (n,)
+        Net profit, funding included, ratio of the entry rate; NaN where a label would be `NO_LABEL`.
+    end : int32 of shape (n,)
+        Index of the candle at whose close the outcome is known; n without an outcome.
+    """
+
+    net_move: Floats
+    end: NDArray[np.int32]
+
+
+def trade_outcomes(
+    *,
+    open_us: NDArray[np.int64],
+    rates: tuple[Floats, Floats, Floats, Floats],
+    sigma: Floats,
+    barriers: Barriers,
+    is_short: bool,
+    costs: LabelCosts,
+    funding: tuple[NDArray[np.int64], Floats],
+) -> Outcomes:
+    """Compute the outcome of every candle of one pair, as `barrier_labels` does, with funding.
+
+    Parameters
+    ----------
+    funding : (int64, float64) arrays of shape (m,)
+        Times of payments in microseconds since 1970, increasing, and rates. A trade pays what is due from the close of its signal's candle
+        to before the close of its last candle; the rate applies to the value at entry.
+    """
+    made = barrier_labels(open_us=open_us, rates=rates, sigma=sigma, barriers=barriers, is_short=is_short, costs=costs)
+    times, paid = funding
+    step = int(np.diff(open_us).min()) if len(open_us) > 1 else 0
+    total = np.concatenate(([0.0], np.cumsum(paid)))
+    due = total[np.searchsorted(times, open_us + step)]
+    known = made.label != NO_LABEL
+    funded = np.full(len(open_us), np.nan)
+    funded[known] = due[made.end[known]] - due[known]
+    side = -1.0 if is_short else 1.0
+    return Outcomes(net_move=made.net_move - side * funded, end=made.end)
+
+
 # Not cached: Numba checks the age of this file only, so a cached kernel would ignore changes in `exit_law.py`.
 @numba.njit
 def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
@@ -126,26 +179,35 @@ def _walk(candles: Any, plan: Any, levels: Floats, out: Any) -> None:
 
 
 def uniqueness(start: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
-    """Compute the uniqueness of each label: the mean, over its candles, of one over the number of open labels.
+    """Compute the uniqueness of each trade at its entry: one over the number of trades that are open then, its own included.
+
+    Only trades entered by then count. With those entered later the weights would depend on the outcomes: a rule enters again while a move
+    goes on, so its good trades would count less.
 
     Parameters
     ----------
     start, end : int64 arrays of shape (n,)
-        First and last candle (both included) of each label of one pair.
+        First and last candle (both included) of each trade of one pair; `start` is increasing.
 
     Returns
     -------
     float64 array of shape (n,)
         Above 0, at most 1.
     """
-    if not len(start):
-        return np.zeros(0)
-    base = int(start.min())
-    # Count the open labels per candle from +1 at starts and -1 after ends; prefix sums of 1 / count give each label's mean.
-    opened = np.zeros(int(end.max()) - base + 2)
-    np.add.at(opened, start - base, 1.0)
-    np.add.at(opened, end - base + 1, -1.0)
-    count = np.cumsum(opened)[:-1]
-    shares = np.concatenate(([0.0], np.cumsum(1.0 / np.maximum(count, 1.0))))
-    shared: Floats = (shares[end - base + 1] - shares[start - base]) / (end - start + 1)
-    return shared
+    ended = np.searchsorted(np.sort(end), start, side="left")
+    open_trades = np.arange(1, len(start) + 1) - ended
+    shares: Floats = 1.0 / open_trades
+    return shares
+
+
+def one_at_a_time(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which trades are entered if a pair has one open trade at most: each one that starts after the last one's end.
+
+    The arguments are those of `uniqueness`.
+    """
+    taken = np.zeros(len(start), dtype=np.bool_)
+    free_at = -1
+    for index in range(len(start)):
+        if start[index] > free_at:
+            taken[index], free_at = True, int(end[index])
+    return taken

@@ -1,138 +1,187 @@
-"""Trained feeders and their file format: one line of JSON, then the LightGBM texts of the two boosters.
+"""Trained feeders and their file format: one line of JSON, then the LightGBM texts of the boosters.
 
-LightGBM's parser does not validate its input: a caller must verify the digest of a file before parsing it (`ModelStore.read` does).
+The parser does not verify who wrote a file: a caller must verify the digest before parsing it (`ModelStore.read` does).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bot3.errors import ModelError
-from bot3.learning.feeders.calibration import Calibration
-from bot3.learning.feeders.labels import Barriers
-from bot3.learning.feeders.specs import FeederSpec, Setup
-from bot3.market.features import FEATURE_NAMES
+from bot3.learning.feeders.calibration import Slope, WinRate
+from bot3.learning.feeders.candidates import candidates
+from bot3.learning.feeders.forest import Forest, forest_of
+from bot3.learning.feeders.rules import Rule
+from bot3.learning.feeders.specs import FeederSpec
 from bot3.market.indicators import Floats
 from bot3.trading.horizons import Horizon
 
-FORMAT_VERSION = 1
-SETUP_MOVE = 0.25
-"""Smallest recent move, in units of its own volatility, after which a feeder with a setup evaluates a candle."""
+FORMAT_VERSION = 2
 
 _REMEDY = "restore the file, or train the model again: materialize its week of feeder_models in Dagster"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """One direction of a feeder: its booster (LightGBM), calibration and threshold on the calibrated probability."""
+class Information(StrEnum):
+    """What a feeder's forecasts rest on."""
 
-    text: str
-    calibration: Calibration
+    FORECAST = "forecast"  # the model's forecasts were informative out of fold
+    RULE = "rule only"  # they were not: the forecast is the rule's pooled expectancy
+    NONE = "no information"  # they were not, and there is no rule: the feeder makes no calls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideTerms:
+    """Terms of one direction.
+
+    Parameters
+    ----------
+    expectancy_sigma : float
+        What the rule's trades are worth before costs, pooled and shrunken, in sigma over the horizon; 0 without a rule.
+    threshold : float
+        The feeder calls where its forecast less the trade's cost exceeds this ratio of the price, at least 0.
+    """
+
+    expectancy_sigma: float
     threshold: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Calls:
-    """Predictions of a feeder on n candles: whether it signals a trade, in which direction, and the confidence.
+class FeederHeader:
+    """Header of a model file: everything but the boosters.
 
-    The confidence is NaN for candles that the feeder does not evaluate in that direction (`in_setup`).
+    Parameters
+    ----------
+    rows : int
+        Training rows of both directions.
+    slope : Slope
+        Share of the boosters' prediction that the forecast contains; its value is 0 without information.
+    round_trip : float
+        Fees and slippage of a trade, ratio of the price.
+    log_loss_oof, base_log_loss_oof : float
+        Log loss of the win rate out of fold, and of the base rate; None if less than two folds were tested.
+    """
+
+    spec: FeederSpec
+    trained_from: datetime
+    trained_until: datetime
+    rows: int
+    slope: Slope
+    win_rate: WinRate
+    long: SideTerms
+    short: SideTerms
+    round_trip: float
+    log_loss_oof: float | None
+    base_log_loss_oof: float | None
+
+    @property
+    def information(self) -> Information:
+        """Return what the forecasts rest on."""
+        if self.slope.value > 0.0:
+            return Information.FORECAST
+        return Information.NONE if self.spec.rule.is_none else Information.RULE
+
+    def terms(self, *, is_short: bool) -> SideTerms:
+        """Return the terms of a direction."""
+        return self.short if is_short else self.long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Predictions of a feeder on n candles, each for the better direction of the two.
+
+    Parameters
+    ----------
+    is_called, is_short : bool of shape (n,)
+        Whether the feeder signals a trade, and its direction.
+    confidence : float64 of shape (n,)
+        Calibrated probability that the trade earns more than its costs; NaN for candles that are no candidates.
+    net_move : float64 of shape (n,)
+        Expected net profit, ratio of the price: the forecast less the trade's cost; NaN for candles that are no candidates.
     """
 
     is_called: NDArray[np.bool_]
     is_short: NDArray[np.bool_]
     confidence: Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeederHeader:
-    """Header of a model file: its metadata without the boosters."""
-
-    spec: FeederSpec
-    timeframe: str
-    trained_from: datetime
-    trained_until: datetime
-    rows: int
-    log_loss_oof: float
-    base_log_loss_oof: float
+    net_move: Floats
 
 
 class FeederModel:
-    """A trained feeder.
+    """A trained feeder: the forecast of a direction is sigma x (expectancy of the rule + slope x prediction of the boosters).
 
     Parameters
     ----------
-    header : FeederHeader
-        Metadata of the model.
-    sides : mapping of bool to Side
-        One side per direction, by is_short.
+    boosters : sequence of str
+        LightGBM texts, whose predictions are averaged; empty if none could be trained.
+
+    Raises
+    ------
+    ModelError
+        If a booster is not readable, or the header states information without a booster.
     """
 
-    def __init__(self, header: FeederHeader, sides: Mapping[bool, Side]) -> None:
+    def __init__(self, header: FeederHeader, boosters: Sequence[str]) -> None:
+        if header.slope.value > 0.0 and not boosters:
+            raise ModelError(f"the model of {header.spec.feeder_id} states information but contains no booster; {_REMEDY}")
         self.header = header
-        self.sides = dict(sides)
-        self._columns = np.array([FEATURE_NAMES.index(name) for name in header.spec.feature_names])
-        self._boosters = {is_short: _booster(side.text, header.spec) for is_short, side in sides.items()}
+        self._forest: Forest | None = forest_of(boosters, features=len(header.spec.layout.names)) if boosters else None
 
     def calls(self, features: NDArray[np.float32]) -> Calls:
-        """Predict on which candles the feeder signals a trade: where the confidence reaches the threshold of the direction.
+        """Predict on which candles the feeder signals a trade.
 
         Parameters
         ----------
-        features : float32 of shape (n, len(FEATURE_NAMES))
-            Rows of `features.feature_matrix`; rows of the warm-up (NaN) have no signal.
+        features : float32 of shape (n, features of the spec's layout)
+            Rows of the warm-up (NaN) have no signal.
         """
-        excess, confidence = np.full((2, len(features)), -np.inf), np.full((2, len(features)), np.nan)
-        for is_short, side in self.sides.items():
-            rows = np.flatnonzero(in_setup(features, self.header.spec, is_short=is_short))
-            if len(rows):
-                score = np.asarray(self._boosters[is_short].predict(features[rows][:, self._columns], num_threads=1), dtype=np.float64)
-                confidence[int(is_short), rows] = side.calibration.probability(score)
-                excess[int(is_short), rows] = confidence[int(is_short), rows] - side.threshold
-        is_short_best = excess[1] > excess[0]
+        excess, net, confidence = (np.full((2, len(features)), fill) for fill in (-np.inf, np.nan, np.nan))
+        for is_short in (False, True):
+            rows, moves, sigma = self._net_moves(features, is_short=is_short)
+            if not len(rows):
+                continue
+            net[int(is_short), rows] = moves
+            excess[int(is_short), rows] = moves - self.header.terms(is_short=is_short).threshold
+            confidence[int(is_short), rows] = self.header.win_rate.probability(moves / sigma)
+        best = (excess[1] > excess[0]).astype(np.int64)
+        every = np.arange(len(features))
+        is_silent = self.header.information is Information.NONE
         return Calls(
-            is_called=excess.max(axis=0) >= 0.0,
-            is_short=is_short_best,
-            confidence=np.where(is_short_best, confidence[1], confidence[0]),
+            is_called=(excess[best, every] > 0.0) & (not is_silent),
+            is_short=best.astype(np.bool_),
+            confidence=confidence[best, every],
+            net_move=net[best, every],
         )
 
+    def _net_moves(self, features: NDArray[np.float32], *, is_short: bool) -> tuple[NDArray[np.int64], Floats, Floats]:
+        """Return the candidates' rows, their expected net profits and their sigma."""
+        header = self.header
+        found = candidates(header.spec, features, is_short=is_short, round_trip=header.round_trip)
+        if not len(found.rows):
+            return found.rows, found.cost, found.sigma
+        forecast = np.full(len(found.rows), header.terms(is_short=is_short).expectancy_sigma)
+        if self._forest is not None and header.slope.value > 0.0:
+            forecast += header.slope.value * self._forest.predict(found.inputs)
+        return found.rows, found.sigma * forecast - found.cost, found.sigma
 
-def in_setup(features: NDArray[np.float32], spec: FeederSpec, *, is_short: bool) -> NDArray[np.bool_]:
-    """Return for each row of features whether a feeder evaluates it for a direction: its recent move must suit the feeder's setup."""
-    if spec.setup is Setup.ANY:
-        known: NDArray[np.bool_] = ~np.isnan(features[:, FEATURE_NAMES.index("day_sine")])
-        return known
-    move = features[:, FEATURE_NAMES.index(spec.setup_feature)]
-    wants_rise = (spec.setup is Setup.MOMENTUM) is not is_short
-    looked_at: NDArray[np.bool_] = move >= SETUP_MOVE if wants_rise else move <= -SETUP_MOVE
-    return looked_at
 
-
-def write_model(header: FeederHeader, sides: Mapping[bool, Side]) -> bytes:
+def write_model(header: FeederHeader, boosters: Sequence[str]) -> bytes:
     """Serialize a model to the content of its file."""
-    texts = {_name(is_short): side.text.encode() for is_short, side in sides.items()}
-    line = {
+    texts = [text.encode() for text in boosters]
+    line = asdict(header) | {
         "format": FORMAT_VERSION,
-        "feeder_id": header.spec.feeder_id,
-        "spec": asdict(header.spec),
-        "timeframe": header.timeframe,
-        "feature_names": header.spec.feature_names,
+        "feature_names": header.spec.layout.names,
         "trained_from": header.trained_from.isoformat(),
         "trained_until": header.trained_until.isoformat(),
-        "rows": header.rows,
-        "log_loss_oof": header.log_loss_oof,
-        "base_log_loss_oof": header.base_log_loss_oof,
-        "calibration": {_name(is_short): asdict(side.calibration) for is_short, side in sides.items()},
-        "thresholds": {_name(is_short): side.threshold for is_short, side in sides.items()},
-        "boosters": {name: len(text) for name, text in texts.items()},
+        "boosters": [len(text) for text in texts],
     }
-    return json.dumps(line, sort_keys=True).encode() + b"\n" + texts["long"] + texts["short"]
+    return json.dumps(line, sort_keys=True).encode() + b"\n" + b"".join(texts)
 
 
 def read_model(text: bytes) -> FeederModel:
@@ -149,56 +198,37 @@ def read_model(text: bytes) -> FeederModel:
     try:
         line = json.loads(first)
         if line["format"] != FORMAT_VERSION:
-            raise ModelError(f"model of {line['feeder_id']} has format {line['format']}, this version reads {FORMAT_VERSION}; {_REMEDY}")
+            raise ModelError(f"this model has format {line['format']}, this version reads {FORMAT_VERSION}; {_REMEDY}")
         header = _header(line)
-        sides = _sides(line, rest)
+        boosters = _boosters(line["boosters"], rest)
+        names = tuple(line["feature_names"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"the header of this model cannot be read ({type(error).__name__}: {error}); {_REMEDY}") from error
-    names = tuple(line["feature_names"])
-    if names != header.spec.feature_names or not set(names) <= set(FEATURE_NAMES):
+    if names != header.spec.layout.names:
         raise ModelError(f"model of {header.spec.feeder_id} was trained on other features than those of this version; {_REMEDY}")
-    return FeederModel(header, sides)
+    return FeederModel(header, boosters)
 
 
 def _header(line: dict[str, Any]) -> FeederHeader:
     spec = dict(line["spec"])
-    spec |= {"families": tuple(spec["families"]), "barriers": Barriers(**spec["barriers"]), "setup": Setup(spec["setup"])}
-    # Models of earlier releases have no horizon: their trades were open for 24 h at most.
-    spec["horizon"] = Horizon(spec.get("horizon", Horizon.DAY))
+    spec |= {"rule": Rule(spec["rule"]), "horizon": Horizon(spec["horizon"])}
     return FeederHeader(
         spec=FeederSpec(**spec),
         trained_from=datetime.fromisoformat(line["trained_from"]),
         trained_until=datetime.fromisoformat(line["trained_until"]),
-        **{name: line[name] for name in ("timeframe", "rows", "log_loss_oof", "base_log_loss_oof")},
+        slope=Slope(**line["slope"]),
+        win_rate=WinRate(**line["win_rate"]),
+        long=SideTerms(**line["long"]),
+        short=SideTerms(**line["short"]),
+        **{name: line[name] for name in ("rows", "round_trip", "log_loss_oof", "base_log_loss_oof")},
     )
 
 
-def _sides(line: dict[str, Any], rest: bytes) -> dict[bool, Side]:
-    lengths = line["boosters"]
-    if len(rest) != lengths["long"] + lengths["short"]:
-        raise ValueError(f"the header declares boosters of {lengths['long']} and {lengths['short']} bytes, the file contains {len(rest)}")
-    texts = {"long": rest[: lengths["long"]], "short": rest[lengths["long"] :]}
-    return {
-        is_short: Side(
-            text=texts[_name(is_short)].decode(),
-            calibration=Calibration(**line["calibration"][_name(is_short)]),
-            threshold=float(line["thresholds"][_name(is_short)]),
-        )
-        for is_short in (False, True)
-    }
-
-
-def _name(is_short: bool) -> str:  # noqa: FBT001  # converts the value itself
-    return "short" if is_short else "long"
-
-
-def _booster(text: str, spec: FeederSpec) -> Any:
-    import lightgbm  # noqa: PLC0415  # the import takes 0.3 s, and only predictions need it
-
-    try:
-        booster = lightgbm.Booster(model_str=text)
-    except lightgbm.basic.LightGBMError as error:
-        raise ModelError(f"a booster of {spec.feeder_id} cannot be read ({error}); {_REMEDY}") from error
-    if booster.num_feature() != len(spec.feature_names):
-        raise ModelError(f"a booster of {spec.feeder_id} has {booster.num_feature()} features, not {len(spec.feature_names)}; {_REMEDY}")
-    return booster
+def _boosters(lengths: list[int], rest: bytes) -> list[str]:
+    if len(rest) != sum(lengths):
+        raise ValueError(f"the header declares boosters of {sum(lengths)} bytes, the file contains {len(rest)}")
+    texts, at = [], 0
+    for length in lengths:
+        texts.append(rest[at : at + length].decode())
+        at += length
+    return texts

@@ -1,25 +1,22 @@
-"""Table of the ten feeders, which differ in horizon, in their features, and in the trade they predict."""
+"""Table of the ten feeders, which differ in their rule, in their horizon, and in the timeframe of their features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import timedelta
 from types import MappingProxyType
 
 from bot3.errors import LearningError
 from bot3.learning.feeders.labels import Barriers
-from bot3.market.features import FEATURE_FAMILIES
+from bot3.learning.feeders.rules import Rule
+from bot3.market.feature_layouts import HOUR, LAYOUTS, SHORT_TIMEFRAME, FeatureLayout
+from bot3.market.timeframes import timeframe_duration
 from bot3.trading.horizons import Horizon
 from bot3.trading.signals import FEEDER_IDS
 
-
-class Setup(StrEnum):
-    """Kind of recent move (the feature `FeederSpec.setup_feature`) after which a feeder evaluates a candle."""
-
-    ANY = "any"
-    MOMENTUM = "momentum"  # trades in the direction of the recent move
-    REVERSAL = "reversal"  # trades against it
+STOP_SIGMA = 4.0
+"""Stop of every label, in units of sigma over the horizon; the trade has no target and else ends at its horizon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,63 +25,65 @@ class FeederSpec:
 
     Parameters
     ----------
-    families : tuple of str
-        Families of `FEATURE_FAMILIES` that it uses.
-    barriers : Barriers
-        The trade whose net win it predicts, for long and for short.
+    timeframe : str
+        Timeframe of its features, a key of `LAYOUTS`; it evaluates the closes of these candles.
+    rule : Rule
+        Selects the candles that it evaluates. With a rule its model is a meta-label, which says what the rule's trade is worth; without
+        one it is a forecast of the move.
     horizon : Horizon
-        Longest time that its trades are open; the time over which `barriers` are labelled may be shorter.
-    setup : Setup
-        It is trained on, and evaluates, only candles after such a move, which the feature `setup_feature` measures.
-    signal_share : float
-        Share of candles, both directions together, on which it signals a trade in out-of-fold data.
+        Time at which its trade ends, and longest time that its trades are open.
+    half_life_days : float
+        Age at which the weight of a training row is halved.
     """
 
     feeder_id: str
     title: str
-    families: tuple[str, ...]
-    barriers: Barriers
-    horizon: Horizon = Horizon.DAY
-    setup: Setup = Setup.ANY
-    setup_feature: str = "move_48"
-    signal_share: float = 0.015
+    timeframe: str
+    rule: Rule
+    horizon: Horizon
+    half_life_days: float
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Return the features that it uses, in order."""
-        return tuple(name for family in self.families for name in FEATURE_FAMILIES[family])
+    def layout(self) -> FeatureLayout:
+        """Return the layout of its features."""
+        return LAYOUTS[self.timeframe]
+
+    @property
+    def barriers(self) -> Barriers:
+        """Return the trade that it predicts."""
+        return Barriers(stop_sigma=STOP_SIGMA, horizon_candles=self.horizon.duration // timeframe_duration(self.timeframe))
+
+    @property
+    def horizon_days(self) -> float:
+        """Return the horizon in days."""
+        return self.horizon.duration / timedelta(days=1)
 
 
-def _spec(feeder_id: str, title: str, families: str, barriers: tuple[int, float, float], *, setup: str = "any@move_48") -> FeederSpec:
-    horizon, stop, target = barriers
-    kind, feature = setup.split("@")
-    return FeederSpec(
-        feeder_id=feeder_id,
-        title=title,
-        families=tuple(families.split()),
-        barriers=Barriers(stop_sigma=stop, target_sigma=target, horizon_candles=horizon),
-        setup=Setup(kind),
-        setup_feature=feature,
-    )
+def _hourly(feeder_id: str, title: str, rule: Rule, horizon: Horizon) -> FeederSpec:
+    return FeederSpec(feeder_id=feeder_id, title=title, timeframe=HOUR, rule=rule, horizon=horizon, half_life_days=1_000.0)
 
 
-_ALL = "technical regime volume momentum"
-
-# Horizon in candles, stop and target in sigma of that horizon.
 FEEDERS: Mapping[str, FeederSpec] = MappingProxyType(
     {
         spec.feeder_id: spec
         for spec in (
-            _spec("F01", "Hour, technical", "technical regime", (12, 1.5, 1.5)),
-            _spec("F02", "Two hours, reversal", "technical volume", (24, 1.0, 1.0), setup="reversal@move_12"),
-            _spec("F03", "Four hours, momentum", "momentum regime", (48, 0.8, 1.6), setup="momentum@move_48"),
-            _spec("F04", "Four hours, volume", "volume regime", (48, 1.0, 1.0)),
-            _spec("F05", "Eight hours, everything", _ALL, (96, 1.0, 1.0)),
-            _spec("F06", "Eight hours, reversal", "technical regime momentum", (96, 1.2, 0.8), setup="reversal@move_96"),
-            _spec("F07", "Twelve hours, momentum", "momentum volume", (144, 0.7, 1.4), setup="momentum@move_96"),
-            _spec("F08", "Half a day, regime", "regime momentum", (144, 1.0, 1.0)),
-            _spec("F09", "Day, trend", "technical momentum", (288, 0.6, 1.5), setup="momentum@move_288"),
-            _spec("F10", "Day, everything", _ALL, (288, 1.0, 1.0)),
+            _hourly("F01", "Breakout of 20 days, one day", Rule.BREAKOUT_20, Horizon.DAY),
+            _hourly("F02", "Breakout of 10 days, three days", Rule.BREAKOUT_10, Horizon.THREE_DAYS),
+            _hourly("F03", "Breakout of 20 days, three days", Rule.BREAKOUT_20, Horizon.THREE_DAYS),
+            _hourly("F04", "Breakout of 40 days, seven days", Rule.BREAKOUT_40, Horizon.WEEK),
+            _hourly("F05", "Trend of 28 days, three days", Rule.TREND_28, Horizon.THREE_DAYS),
+            _hourly("F06", "Trend of 28 days, seven days", Rule.TREND_28, Horizon.WEEK),
+            _hourly("F07", "Strongest and weakest of seven days, three days", Rule.CROSS_SECTION_7, Horizon.THREE_DAYS),
+            FeederSpec(
+                feeder_id="F08",
+                title="Forecast of eight hours",
+                timeframe=SHORT_TIMEFRAME,
+                rule=Rule.NONE,
+                horizon=Horizon.EIGHT_HOURS,
+                half_life_days=250.0,
+            ),
+            _hourly("F09", "Forecast of a day", Rule.NONE, Horizon.DAY),
+            _hourly("F10", "Volume shock reversal, one day", Rule.VOLUME_SHOCK, Horizon.DAY),
         )
     }
 )

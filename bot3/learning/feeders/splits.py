@@ -1,4 +1,4 @@
-"""Split rows into folds by time, so that no training label overlaps the test span, with an embargo after it."""
+"""Split rows into folds by time: each fold is tested by what was known before it, with an embargo between."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Fold:
     test: Indices
 
 
-def purged_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> Iterator[Fold]:
-    """Yield folds with one test span of time each; together they test every row.
+def forward_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> Iterator[Fold]:
+    """Yield folds with one test span of time each and all rows known before it; the first span is tested by none.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def purged_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> 
     folds : int
         Number of spans, at least 2, with about the same number of rows each; rows of one instant stay together.
     embargo : int
-        Time after the last test label's end in which no training row may begin, because its features still depend on the test span.
+        Least time between the last label's end of a training row and the first test row: features of a test row may overlap a label.
 
     Raises
     ------
@@ -38,7 +38,8 @@ def purged_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> 
 
     Notes
     -----
-    Lopez de Prado, Advances in Financial Machine Learning, chapter 7, by label times instead of numbers of rows.
+    Rows after the test span are not used, though they could be purged as well: a model that knows how the market went on from there is
+    tested more kindly than it will be when it trades.
     """
     if folds < 2 or len(known) != len(ends) or bool((ends < known).any()):
         raise ValueError("folds need at least 2 spans, and one label end for each row, not before its features are known")
@@ -46,9 +47,7 @@ def purged_folds(known: Indices, ends: Indices, *, folds: int, embargo: int) -> 
         return
     bounds = np.sort(known)[np.linspace(0, len(known), folds + 1)[:-1].astype(np.int64)]
     span = np.searchsorted(bounds, known, side="right") - 1
-    for number in range(folds):
+    for number in range(1, folds):
         test = np.flatnonzero(span == number)
-        if not len(test):
-            continue
-        first, last = known[test].min(), ends[test].max()
-        yield Fold(train=np.flatnonzero((ends < first) | (known > last + embargo)), test=test)
+        if len(test):
+            yield Fold(train=np.flatnonzero(ends + embargo < known[test].min()), test=test)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,18 +13,24 @@ import structlog
 from numpy.typing import NDArray
 
 from bot3.errors import DataError, ModelError
-from bot3.learning.feeders.feature_panel import FeaturePanel
+from bot3.learning.feeders.feature_panel import FeaturePanel, last_hourly_rows
 from bot3.learning.feeders.models import FeederModel, read_model
-from bot3.market.features import FEATURE_WARM_UP_CANDLES, candle_columns, last_features
+from bot3.market.columns import candle_columns
+from bot3.market.feature_layouts import HOUR, LAYOUTS, SHORT_TIMEFRAME
+from bot3.market.features import last_features
 from bot3.market.instants import instant_us, instants
+from bot3.market.timeframes import candle_open_time as candle_open_time_at
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 from bot3.ports.models import ModelStore
 from bot3.ports.record import ModelRegistry
 from bot3.trading.signals import FEEDER_IDS, Signal
+from bot3.usecases.feeders.panels import read_funding, read_hours, window_of
 
-GAP_ROOM_CANDLES = 288
-"""Number of candles read in addition to the warm-up, so that up to this many may be missing in it."""
+_SHORT_US = timeframe_duration(SHORT_TIMEFRAME) // timedelta(microseconds=1)
+
+Rows = dict[str, NDArray[np.float32]]
+"""Pair to its row of features at one close."""
 
 log = structlog.get_logger()
 
@@ -32,8 +38,12 @@ log = structlog.get_logger()
 def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: datetime, end: datetime) -> pd.DataFrame:
     """Return a feeder's signals of the candles that close in start <= close < end.
 
+    `candle_open_time` of a signal is that of the 5m candle that closes then, for hourly features too.
+
     Parameters
     ----------
+    panel : FeaturePanel
+        Features of the feeder's timeframe.
     text : bytes
         A model file's text (`ModelStore.read`). The signals are out of sample only if nothing known after `start` was used for training.
 
@@ -70,14 +80,14 @@ def _pair_signals(model: FeederModel, panel: FeaturePanel, index: int, *, span: 
     low, high = np.searchsorted(closes, span, side="left")
     calls = model.calls(pair.features[low:high])
     called = np.flatnonzero(calls.is_called)
-    opens = pair.columns.open_us[low:high][called]
+    known = closes[low:high][called]
     return pd.DataFrame(
         {
             "pair": pd.Series(pair.pair, index=range(len(called)), dtype="str"),
             "is_short": calls.is_short[called],
             "confidence": calls.confidence[called],
-            "candle_open_time": instants(opens),
-            "known_at": instants(opens + panel.step_us),
+            "candle_open_time": instants(known - _SHORT_US),
+            "known_at": instants(known),
         }
     )
 
@@ -102,13 +112,12 @@ class SignalMaker:
         The pairs that signals are made for.
     """
 
-    def __init__(self, *, models: ModelStore, registry: ModelRegistry, candles: CandleReader, pairs: Sequence[str], timeframe: str) -> None:
+    def __init__(self, *, models: ModelStore, registry: ModelRegistry, candles: CandleReader, pairs: Sequence[str]) -> None:
         self._models = models
         self._registry = registry
         self._candles = candles
         self._pairs = tuple(pairs)
-        self._timeframe = timeframe
-        self._step = timeframe_duration(timeframe)
+        self._step = timeframe_duration(SHORT_TIMEFRAME)
         self._loaded: dict[str, tuple[str, FeederModel]] = {}
 
     def signals_at(self, candle_open_time: datetime, now: datetime) -> list[Signal]:
@@ -134,11 +143,11 @@ class SignalMaker:
             return MadeSignals(signals=(), refused=dict.fromkeys(self._pairs, reason))
         refused: dict[str, str] = {}
         models = self._models_at(known_at, refused)
-        rows = self._features(candle_open_time, refused)
+        rows = self._rows(candle_open_time, refused)
         signals = [
             signal
             for feeder_id, (digest, model) in models.items()
-            for signal in _signals(model, rows, like=(feeder_id, digest, candle_open_time, known_at))
+            for signal in _signals(model, rows[model.header.spec.timeframe], like=(feeder_id, digest, candle_open_time, known_at))
         ]
         return MadeSignals(signals=tuple(signals), refused=refused)
 
@@ -152,11 +161,13 @@ class SignalMaker:
                 refused[feeder_id] = str(error)
         return {feeder_id: self._loaded[feeder_id] for feeder_id in FEEDER_IDS if feeder_id in self._loaded}
 
-    def _features(self, candle_open_time: datetime, refused: dict[str, str]) -> dict[str, NDArray[np.float32]]:
-        rows = {}
+    def _rows(self, candle_open_time: datetime, refused: dict[str, str]) -> dict[str, Rows]:
+        """Return the features of the candle by timeframe and pair; hourly ones only if an hour ends at its close."""
+        close = candle_open_time + self._step
+        short = {}
         for pair in self._pairs:
             try:
-                window = self._window(pair, candle_open_time)
+                window = self._candles.candles(pair, SHORT_TIMEFRAME, start=close - window_of(SHORT_TIMEFRAME), end=close)
             except DataError as error:
                 refused[pair] = str(error)
                 continue
@@ -164,12 +175,26 @@ class SignalMaker:
             if reason is not None:
                 refused[pair] = reason
                 continue
-            rows[pair] = last_features(candle_columns(window.iloc[-FEATURE_WARM_UP_CANDLES - 1 :]))
-        return rows
+            short[pair] = last_features(candle_columns(window.iloc[-LAYOUTS[SHORT_TIMEFRAME].window_candles :]))
+        is_hour = candle_open_time_at(close, HOUR) == close
+        return {SHORT_TIMEFRAME: short, HOUR: self._hourly_rows(close, refused) if is_hour else {}}
 
-    def _window(self, pair: str, candle_open_time: datetime) -> pd.DataFrame:
-        start = candle_open_time - (FEATURE_WARM_UP_CANDLES + GAP_ROOM_CANDLES) * self._step
-        return self._candles.candles(pair, self._timeframe, start=start, end=candle_open_time + self._step)
+    def _hourly_rows(self, close: datetime, refused: dict[str, str]) -> Rows:
+        """Return the features of the hour that ends at a close, of every pair that was not refused."""
+        start = close - window_of(HOUR)
+        columns, funding = {}, {}
+        for pair in self._pairs:
+            if pair in refused:
+                continue
+            try:
+                columns[pair] = read_hours(self._candles, pair, start=start, end=close)
+                funding[pair] = read_funding(self._candles, pair, start=start, end=close)
+            except DataError as error:
+                columns.pop(pair, None)
+                refused[pair] = str(error)
+        if not columns:
+            return {}
+        return dict(zip(sorted(columns), last_hourly_rows(columns, funding), strict=True))
 
 
 def _refusal(window: pd.DataFrame, candle_open_time: datetime) -> str | None:
@@ -178,14 +203,15 @@ def _refusal(window: pd.DataFrame, candle_open_time: datetime) -> str | None:
     last = window["open_time"].iloc[-1]
     if last != candle_open_time:
         return f"its last candle opened at {last.isoformat()}, not at {candle_open_time.isoformat()}"
-    if len(window) <= FEATURE_WARM_UP_CANDLES:
-        return f"{len(window)} candles up to it, features need {FEATURE_WARM_UP_CANDLES + 1}"
+    needed = LAYOUTS[SHORT_TIMEFRAME].window_candles
+    if len(window) < needed:
+        return f"{len(window)} candles up to it, features need {needed}"
     return None
 
 
 def _signals(
     model: FeederModel,
-    rows: Mapping[str, NDArray[np.float32]],
+    rows: Rows,
     *,
     like: tuple[str, str, datetime, datetime],
 ) -> list[Signal]:

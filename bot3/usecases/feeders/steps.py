@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
+from bot3.learning.feeders.specs import find_feeder
 from bot3.learning.feeders.training import TrainingSettings
 from bot3.market.timeframes import timeframe_duration
 from bot3.market.weeks import WEEK, walk_forward_weeks, week_of, week_start
@@ -22,8 +23,9 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 from bot3.usecases.feeders.make_signals import make_signals
+from bot3.usecases.feeders.panels import build_panels
 from bot3.usecases.feeders.shadow_feeders import VOLATILITY_WARM_UP, ShadowMarket, read_arrays, shadow_feeders, shadow_since
-from bot3.usecases.feeders.train_feeders import build_panel, train_feeder
+from bot3.usecases.feeders.train_feeders import train_feeder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,6 @@ class FeederSteps:
             candles=self.candles,
             models=self.models,
             now=self.wall_now(),
-            timeframe=self.timeframe,
             train_days=self.train_days,
             settings=self.training,
         )
@@ -80,15 +81,22 @@ class FeederSteps:
     def predict_weeks(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], pd.DataFrame]:
         """Compute and store the signals of some (feeder, week) keys, up to the candles closed by now; return them by key.
 
-        The features of a week are computed once for all its feeders. Raises as `build_panel` and `make_signals`.
+        The features of a week are computed once for all its feeders of a timeframe. Raises as `build_panel` and `make_signals`.
         """
         now, made = self.now(), {}
         for week in sorted({week for _, week in keys}):
             start = week_start(week)
-            panel = build_panel(self.candles, pairs=self.candles.pairs(), start=start, end=min(start + WEEK, now), timeframe=self.timeframe)
+            panels = build_panels(self.candles, pairs=self.candles.pairs(), start=start, end=min(start + WEEK, now))
             for feeder_id in sorted(feeder for feeder, its_week in keys if its_week == week):
+                panel = panels[find_feeder(feeder_id).timeframe]
                 made[feeder_id, week] = make_signals(
-                    feeder_id, week, panel, registry=self.record.models, models=self.models, signals=self.signals, now=now
+                    feeder_id,
+                    week,
+                    panel,
+                    registry=self.record.models,
+                    models=self.models,
+                    signals=self.signals,
+                    now=now,
                 )
         return made
 

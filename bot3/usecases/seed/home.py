@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot3.errors import DataError, LearningError
-from bot3.learning.feeders.feature_panel import FeaturePanel
 from bot3.learning.feeders.specs import find_feeder
 from bot3.learning.feeders.training import TrainingSettings
 from bot3.learning.replay.candle_arrays import CandleArrays
@@ -27,8 +26,9 @@ from bot3.trading.profiles import BotProfile
 from bot3.trading.signals import FEEDER_IDS
 from bot3.trading.trades import RunMode
 from bot3.usecases.feeders.make_signals import make_signals
+from bot3.usecases.feeders.panels import Panels, build_panels
 from bot3.usecases.feeders.shadow_feeders import ShadowMarket, read_arrays, shadow_feeders
-from bot3.usecases.feeders.train_feeders import build_panel, feeder_settings_digest, train_feeder
+from bot3.usecases.feeders.train_feeders import feeder_settings_digest, train_feeder
 from bot3.usecases.learning.detect_regimes import detect_regimes
 from bot3.usecases.learning.steps import LearningSteps
 from bot3.usecases.seed.histories import Histories
@@ -100,6 +100,11 @@ class SeedParts:
         """Return the weeks for which signals are made: all from the first models to the end."""
         return walk_forward_weeks(week_start(self.model_weeks[0]), self.end, every=1)
 
+    def training_of(self, week: str) -> TrainingSettings:
+        """Return the settings of a week's models: all seeds for the newest ones, which the daemon starts with, else the first seed."""
+        is_newest = week == self.model_weeks[-1]
+        return self.training if is_newest else replace(self.training, seeds=self.training.seeds[:1])
+
     def histories(self, arrays: Mapping[str, CandleArrays]) -> Histories:
         """Return the `Histories` that make the bots' trades on these candles."""
         return Histories(
@@ -126,11 +131,11 @@ def seed_home(parts: SeedParts, *, progress: Progress) -> None:
     """
     weeks = parts.model_weeks
     progress("features", 0, 1)
-    panel = build_panel(parts.candles, pairs=parts.candles.pairs(), start=parts.start, end=parts.end, timeframe=parts.timeframe)
+    panels = build_panels(parts.candles, pairs=parts.candles.pairs(), start=parts.end - timedelta(days=parts.train_days), end=parts.end)
     progress("features", 1, 1)
-    _train(parts, panel, weeks, progress=progress)
-    _predict(parts, panel, progress=progress)
-    del panel
+    _train(parts, panels, weeks, progress=progress)
+    _predict(parts, panels, progress=progress)
+    del panels
     progress("regimes", 0, 1)
     _detect_regimes(parts)
     progress("regimes", 1, 1)
@@ -141,7 +146,7 @@ def seed_home(parts: SeedParts, *, progress: Progress) -> None:
     _learn(parts, progress=progress)
 
 
-def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, progress: Progress) -> None:
+def _train(parts: SeedParts, panels: Panels, weeks: tuple[str, ...], *, progress: Progress) -> None:
     """Train the models that no earlier attempt trained, on one thread per core, at most `_MOST_WORKERS`.
 
     Threads are enough because LightGBM releases the interpreter lock.
@@ -149,7 +154,7 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
     known = parts.record.models.frame()
     done = set(zip(known["feeder_id"], known["trained_until"], known["settings_digest"], strict=True))
     jobs = [(feeder, week) for week in weeks for feeder in FEEDER_IDS]
-    missing = [(feeder, week) for feeder, week in jobs if (feeder, week_start(week), _digest(parts, feeder)) not in done]
+    missing = [(feeder, week) for feeder, week in jobs if (feeder, week_start(week), _digest(parts, feeder, week)) not in done]
     count = len(jobs) - len(missing)
     progress("feeder models", count, len(jobs))
     with ThreadPoolExecutor(max_workers=min(_MOST_WORKERS, os.cpu_count() or 1)) as pool:
@@ -162,10 +167,9 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
                 candles=parts.candles,
                 models=parts.models,
                 now=parts.wall_now(),
-                timeframe=parts.timeframe,
                 train_days=parts.train_days,
-                settings=parts.training,
-                panel=panel,
+                settings=parts.training_of(week),
+                panel=panels[find_feeder(feeder).timeframe],
             )
             for feeder, week in missing
         ]
@@ -180,13 +184,14 @@ def _train(parts: SeedParts, panel: FeaturePanel, weeks: tuple[str, ...], *, pro
             raise
 
 
-def _digest(parts: SeedParts, feeder_id: str) -> str:
-    return feeder_settings_digest(find_feeder(feeder_id), settings=parts.training, train_days=parts.train_days)
+def _digest(parts: SeedParts, feeder_id: str, week: str) -> str:
+    return feeder_settings_digest(find_feeder(feeder_id), settings=parts.training_of(week), train_days=parts.train_days)
 
 
-def _predict(parts: SeedParts, panel: FeaturePanel, *, progress: Progress) -> None:
+def _predict(parts: SeedParts, panels: Panels, *, progress: Progress) -> None:
     jobs = [(feeder, week) for feeder in FEEDER_IDS for week in parts.signal_weeks]
     for count, (feeder, week) in enumerate(jobs, 1):
+        panel = panels[find_feeder(feeder).timeframe]
         make_signals(feeder, week, panel, registry=parts.record.models, models=parts.models, signals=parts.signals, now=parts.end)
         progress("signals", count, len(jobs))
 

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot3.learning.feeders.labels import NO_LABEL, BarrierLabels, Barriers, LabelCosts, barrier_labels, uniqueness
+from bot3.learning.feeders.labels import (
+    NO_LABEL,
+    BarrierLabels,
+    Barriers,
+    LabelCosts,
+    barrier_labels,
+    one_at_a_time,
+    trade_outcomes,
+    uniqueness,
+)
 from tests.market.random_walks import random_walk
 
 STEP = 300_000_000
@@ -105,15 +114,61 @@ def test_labels_given_another_future_then_those_that_ended_stay(seed: int, is_sh
     assert (first.end[ended] <= ended + horizon).all()
 
 
-@given(spans=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 50)), min_size=1, max_size=40))
-def test_uniqueness_is_the_mean_share_of_each_candle(spans: list[tuple[int, int]]) -> None:
-    start = np.array([first for first, _ in spans])
-    end = start + np.array([length for _, length in spans])
-    count = np.array([((start <= t) & (end >= t)).sum() for t in range(300)])
+spans = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 50)), min_size=1, max_size=40, unique_by=lambda span: span[0])
 
-    expected = [float(np.mean(1.0 / count[a : b + 1])) for a, b in zip(start, end, strict=True)]
+
+@given(spans=spans)
+def test_uniqueness_is_one_over_the_trades_open_at_the_entry(spans: list[tuple[int, int]]) -> None:
+    start, length = (np.array(column) for column in zip(*sorted(spans), strict=True))
+    end = start + length
+
+    expected = [1.0 / ((start <= at) & (end >= at)).sum() for at in start]
 
     np.testing.assert_allclose(uniqueness(start, end), expected)
+
+
+@given(spans=spans, cut=st.integers(1, 40))
+def test_uniqueness_and_one_at_a_time_given_later_trades_then_stay_the_same(spans: list[tuple[int, int]], cut: int) -> None:
+    start, length = (np.array(column) for column in zip(*sorted(spans), strict=True))
+    end = start + length
+
+    assert np.array_equal(uniqueness(start[:cut], end[:cut]), uniqueness(start, end)[:cut])
+    assert np.array_equal(one_at_a_time(start[:cut], end[:cut]), one_at_a_time(start, end)[:cut])
+
+
+@given(spans=spans)
+def test_one_at_a_time_takes_each_trade_that_no_taken_one_overlaps(spans: list[tuple[int, int]]) -> None:
+    start, length = (np.array(column) for column in zip(*sorted(spans), strict=True))
+    end = start + length
+
+    taken = one_at_a_time(start, end)
+
+    assert taken[0]
+    for index in range(len(start)):
+        before = np.flatnonzero(taken[:index])
+        assert taken[index] == bool((end[before] < start[index]).all())
+
+
+@pytest.mark.parametrize("is_short", [False, True])
+def test_trade_outcomes_given_funding_then_charge_what_is_due_while_the_trade_is_open(is_short: bool) -> None:
+    count, step = 8, 3_600_000_000
+    flat = np.full(count, 100.0)
+    opens = np.arange(count) * step
+    times, rates = np.array([2, 3, 4, 5]) * step, np.array([0.001, 0.002, 0.004, 0.008])
+
+    made = trade_outcomes(
+        open_us=opens,
+        rates=(flat, flat, flat, flat),
+        sigma=np.full(count, 0.01),
+        barriers=Barriers(stop_sigma=4.0, horizon_candles=2),
+        is_short=is_short,
+        costs=FREE,
+        funding=(times, rates),
+    )
+
+    # The trade of candle 1 is entered at 2 h and left at the close of candle 3, at 4 h.
+    assert made.net_move[1] == pytest.approx(0.003 if is_short else -0.003)
+    assert np.isnan(made.net_move[-2:]).all()
 
 
 def test_barriers_given_no_stop_then_refuse() -> None:

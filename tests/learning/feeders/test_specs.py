@@ -1,41 +1,41 @@
-from __future__ import annotations
+"""The table of feeders, and the candles that their rules select."""
 
-from datetime import timedelta
+from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bot3.errors import LearningError, ModelError
-from bot3.learning.feeders.feature_panel import FeaturePanel, feature_panel
-from bot3.learning.feeders.models import in_setup, read_model
-from bot3.learning.feeders.specs import FEEDERS, Setup, find_feeder
-from bot3.learning.feeders.training import TrainedFeeder, TrainingSettings, train_feeder_model
-from bot3.market.features import FEATURE_NAMES
+from bot3.errors import LearningError
+from bot3.learning.feeders.candidates import candidates
+from bot3.learning.feeders.rules import Rule, rule_rows
+from bot3.learning.feeders.specs import FEEDERS, STOP_SIGMA, find_feeder
+from bot3.market.feature_layouts import HOUR, LAYOUTS, SHORT_TIMEFRAME
+from bot3.trading.horizons import Horizon
 from bot3.trading.signals import FEEDER_IDS
-from tests.market.random_walks import WALK_START, random_walk
 
-COUNT = 5_000
-UNTIL = WALK_START + timedelta(minutes=5) * (COUNT - 400)
-SMALL = TrainingSettings(rounds=15, most_rows=4_000, rows_per_horizon=96, least_rows=200, embargo_candles=48)
+LAYOUT = LAYOUTS[HOUR]
 
 
-def panel_of(count: int = COUNT, *, drift: float = 0.0, seed: int = 1) -> FeaturePanel:
-    return feature_panel(
-        {f"{name}/USDT:USDT": random_walk(COUNT, seed=seed + i, drift_of_last=drift).iloc[:count] for i, name in enumerate("AB")},
-        timeframe="5m",
-    )
+def row_of(**values: float) -> np.ndarray:
+    row = np.zeros((1, len(LAYOUT.names)), dtype=np.float32)
+    for name, value in ({"daily_sigma": 0.03, "above_high_20d": -1.0, "below_low_20d": -1.0} | values).items():
+        row[0, LAYOUT.index(name)] = value
+    return row
 
 
-def train(feeder_id: str, panel: FeaturePanel) -> TrainedFeeder:
-    return train_feeder_model(find_feeder(feeder_id), panel, start=WALK_START, until=UNTIL, settings=SMALL)
-
-
-def test_feeders_given_the_table_then_are_ten_that_differ() -> None:
-    kinds = {(spec.families, spec.barriers, spec.setup) for spec in FEEDERS.values()}
-
+def test_feeders_given_the_table_then_are_ten_that_differ_on_two_timeframes_and_all_horizons() -> None:
     assert tuple(FEEDERS) == FEEDER_IDS
-    assert len(kinds) == len({spec.title for spec in FEEDERS.values()}) == 10
-    assert {name for spec in FEEDERS.values() for name in spec.feature_names} == set(FEATURE_NAMES)
+    assert len({(spec.rule, spec.horizon, spec.timeframe) for spec in FEEDERS.values()}) == 10
+    assert {spec.timeframe for spec in FEEDERS.values()} == {SHORT_TIMEFRAME, HOUR}
+    assert {spec.horizon for spec in FEEDERS.values()} == set(Horizon)
+    assert {spec.rule for spec in FEEDERS.values()} == set(Rule)
+
+
+@pytest.mark.parametrize(("feeder_id", "candles"), [("F01", 24), ("F04", 168), ("F08", 96)])
+def test_barriers_given_a_feeder_then_end_at_its_horizon_with_a_wide_stop_and_no_target(feeder_id: str, candles: int) -> None:
+    barriers = find_feeder(feeder_id).barriers
+
+    assert (barriers.horizon_candles, barriers.stop_sigma, barriers.target_sigma) == (candles, STOP_SIGMA, np.inf)
 
 
 def test_find_feeder_given_an_unknown_one_then_refuses() -> None:
@@ -43,67 +43,50 @@ def test_find_feeder_given_an_unknown_one_then_refuses() -> None:
         find_feeder("F11")
 
 
-@pytest.mark.parametrize("feeder_id", ["F01", "F02", "F09"])
-def test_training_given_another_future_then_makes_the_same_model(feeder_id: str) -> None:
-    seen, more = panel_of(COUNT - 400), panel_of(COUNT)
+@pytest.mark.parametrize(
+    ("rule", "values", "long", "short"),
+    [
+        (Rule.BREAKOUT_20, {"above_high_20d": 0.1}, True, False),
+        (Rule.BREAKOUT_20, {"below_low_20d": 0.1}, False, True),
+        (Rule.BREAKOUT_20, {"above_high_20d": np.nan}, False, False),
+        (Rule.TREND_28, {"trend_28d": 0.6}, True, False),
+        (Rule.TREND_28, {"trend_28d": -0.6}, False, True),
+        (Rule.TREND_28, {"trend_28d": 0.6, "hour_of_day": 1.0}, False, False),
+        (Rule.CROSS_SECTION_7, {"rank_trend_7d": 0.4}, True, False),
+        (Rule.CROSS_SECTION_7, {"rank_trend_7d": -0.4}, False, True),
+        (Rule.CROSS_SECTION_7, {"rank_trend_7d": np.nan}, False, False),
+        (Rule.VOLUME_SHOCK, {"volume_24h": 0.8, "move_24h": -1.2}, True, False),
+        (Rule.VOLUME_SHOCK, {"volume_24h": 0.8, "move_24h": 1.2}, False, True),
+        (Rule.VOLUME_SHOCK, {"volume_24h": 0.6, "move_24h": 1.2}, False, False),
+        (Rule.NONE, {}, True, True),
+        (Rule.NONE, {"daily_sigma": np.nan}, False, False),
+    ],
+)
+def test_rule_rows_given_features_then_select_the_direction(rule: Rule, values: dict[str, float], long: bool, short: bool) -> None:
+    row = row_of(**values)
 
-    assert train(feeder_id, seen).text == train(feeder_id, more).text
-
-
-def test_training_given_a_market_that_goes_on_then_beats_the_base_rate() -> None:
-    trained = train("F01", panel_of(drift=0.6))
-
-    assert trained.header.log_loss_oof < trained.header.base_log_loss_oof - 0.005
-
-
-def test_training_given_a_random_walk_then_claims_no_skill() -> None:
-    gains = [h.base_log_loss_oof - h.log_loss_oof for h in (train("F01", panel_of(seed=seed)).header for seed in (10, 20, 30))]
-
-    assert max(gains) < 0.005
-
-
-def test_calls_given_the_training_span_then_meet_the_share_roughly() -> None:
-    panel = panel_of(drift=0.6)
-    model = read_model(train("F01", panel).text)
-
-    called = np.concatenate([model.calls(pair.features).is_called for pair in panel.pairs])
-
-    assert 0.003 < called.mean() < 0.06
+    assert [bool(rule_rows(rule, row, LAYOUT, is_short=is_short)[0]) for is_short in (False, True)] == [long, short]
 
 
-def test_calls_given_rows_of_the_warm_up_then_are_none() -> None:
-    model = read_model(train("F02", panel_of()).text)
+@pytest.mark.parametrize("feeder_id", FEEDER_IDS)
+def test_rules_given_the_mirrored_market_then_select_the_other_direction(feeder_id: str) -> None:
+    spec = find_feeder(feeder_id)
+    rows = np.random.default_rng(1).standard_normal((500, len(spec.layout.names))).astype(np.float32)
+    if "hour_of_day" in spec.layout.names:
+        rows[:, spec.layout.index("hour_of_day")] = 0.0
 
-    calls = model.calls(np.full((3, len(FEATURE_NAMES)), np.nan, dtype=np.float32))
+    found = [rule_rows(spec.rule, made, spec.layout, is_short=s) for made, s in ((rows, True), (spec.layout.mirror.apply(rows), False))]
 
-    assert not calls.is_called.any()
-    assert np.isnan(calls.confidence).all()
-
-
-def test_in_setup_given_a_rise_then_momentum_buys_and_reversal_sells() -> None:
-    row = np.zeros((1, len(FEATURE_NAMES)), dtype=np.float32)
-    momentum = find_feeder("F03")
-    row[0, FEATURE_NAMES.index(momentum.setup_feature)] = 1.0
-    reversal = next(spec for spec in FEEDERS.values() if spec.setup is Setup.REVERSAL)
-    row[0, FEATURE_NAMES.index(reversal.setup_feature)] = 1.0
-
-    assert (in_setup(row, momentum, is_short=False)[0], in_setup(row, momentum, is_short=True)[0]) == (True, False)
-    assert (in_setup(row, reversal, is_short=False)[0], in_setup(row, reversal, is_short=True)[0]) == (False, True)
+    assert np.array_equal(*found)
+    assert found[0].any()
 
 
-def test_training_given_too_few_rows_then_says_how_many() -> None:
-    with pytest.raises(LearningError, match="F01 has 0 labelled rows"):
-        train("F01", panel_of(600))
+@pytest.mark.parametrize("is_short", [False, True])
+def test_candidates_given_funding_then_its_cost_grows_with_the_horizon_for_the_side_that_pays(is_short: bool) -> None:
+    spec = find_feeder("F04")
+    row = row_of(above_high_40d=0.1, below_low_40d=0.1, funding_7d=3.0)
 
+    made = candidates(spec, row, is_short=is_short, round_trip=0.0012)
 
-@pytest.mark.parametrize("text", [b"", b"no json\n", b"{}\n", b'{"format": 9, "feeder_id": "F01"}\n', b"[1]\nx"])
-def test_read_model_given_no_model_then_refuses(text: bytes) -> None:
-    with pytest.raises(ModelError, match="restore the file, or train the model again"):
-        read_model(text)
-
-
-def test_read_model_given_a_cut_model_then_refuses() -> None:
-    text = train("F01", panel_of()).text
-
-    with pytest.raises(ModelError, match="the header declares"):
-        read_model(text[:-10])
+    assert made.cost[0] == pytest.approx(0.0012 + (-1.0 if is_short else 1.0) * 3e-4 * 7.0)
+    assert made.sigma[0] == pytest.approx(0.03 * np.sqrt(7.0))
