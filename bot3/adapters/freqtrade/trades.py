@@ -81,7 +81,8 @@ class FreqtradeTrades:
         run_mode : RunMode or None
             Mode in which its trades were made; None to infer it from the ids of its orders. With LIVE, trades of a dry run are refused.
         is_any_mode : bool
-            Assign all trades to `run_mode` (LIVE if None), also if their orders show another mode.
+            Assign all trades to `run_mode`, also if their orders show another mode; if it is None, to PAPER if all orders are of
+            freqtrade's dry run, else to LIVE.
         account : str, optional
             Exchange account of the trades; the default is "foreign-" and the bot's name.
         source_timezone : str
@@ -104,7 +105,10 @@ class FreqtradeTrades:
         try:
             _require_columns(database)
             kinds = _order_kinds(database)
-            mode = (run_mode or RunMode.LIVE) if is_any_mode else settled_mode(kinds, asked=run_mode, shown=database.shown)
+            if is_any_mode:
+                mode = run_mode or (RunMode.PAPER if kinds.paper and not kinds.live else RunMode.LIVE)
+            else:
+                mode = settled_mode(kinds, asked=run_mode, shown=database.shown)
         except Bot3Error:
             database.close()
             raise

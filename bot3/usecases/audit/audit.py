@@ -105,7 +105,8 @@ def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
     """
     material = _read(reader, candles, database=database, settings=settings, tell=tell)
     learned = _learned(material, candles, settings=settings, tell=tell) if len(material.usable.frame) else _NOTHING_LEARNED
-    if learned.judgement is None and not len(material.usable.several) and not learned.is_covered:
+    is_covered = _are_covered(material.usable.frame, material.spans)
+    if learned.judgement is None and not len(material.usable.several) and not is_covered:
         raise _not_covered(material.usable.frame, spans=material.spans, missing=material.missing, settings=material.settings)
     several = replay_several_orders(
         material.usable.several,
@@ -129,8 +130,8 @@ def audit(reader: ForeignTradeSource, candles: CandleReader, *, database: str, s
 class _Learned:
     """Values learned from trades with one entry and one exit, and their results on the trades after the split.
 
-    `judgement` is None if no trade's whole horizon was replayed; `is_covered` is whether the candles covered any trade. `parameters` are
-    learned from all trades, `fit` from those before the split; `fit` is None if these were entered on fewer than `MIN_DAYS` days.
+    `judgement` is None if no trade's whole horizon was replayed. `parameters` are learned from all trades, `fit` from those before the
+    split; `fit` is None if these were entered on fewer than `MIN_DAYS` days.
     """
 
     judgement: Judgement | None = None
@@ -139,7 +140,6 @@ class _Learned:
     parameters: tuple[ExitParameters, ...] = ()
     unused: tuple[tuple[int, str], ...] = ()
     funding_missing_share: float = 0.0
-    is_covered: bool = False
 
 
 _NOTHING_LEARNED = _Learned()
@@ -158,7 +158,7 @@ def _learned(material: _Material, candles: CandleReader, *, settings: AuditSetti
     used = _used(trades, states)
     unused = tuple(_unused(states, material.missing))
     if not len(used):
-        return _Learned(unused=unused, is_covered=bool((states["state"] == "left_out").any()))
+        return _Learned(unused=unused)
     tell("judging on the rest", 0, 1)
     judgement = judge(
         used, held, settings=material.settings, parameters=fitted, split=_split_of(used, at_us=split.at_us, fitted=trades[split.fitted])
@@ -171,7 +171,6 @@ def _learned(material: _Material, candles: CandleReader, *, settings: AuditSetti
         parameters=tuple(whole.rows.values()),
         unused=unused,
         funding_missing_share=learner.funding_missing_share(),
-        is_covered=True,
     )
 
 
@@ -286,6 +285,12 @@ def _reason(pair: str, state: str, reason: str, missing: Mapping[str, str]) -> s
     if reason.startswith("same signal"):
         return "another trade represents the same signal (pair, direction, candle)"
     return reason or f"its replay is {state}"
+
+
+def _are_covered(trades: pd.DataFrame, spans: Mapping[str, Span]) -> bool:
+    """Return whether any trade was entered within the candles of its pair."""
+    entries = zip(trades["pair"], trades["open_date"], strict=True)
+    return any(spans[pair][0] <= opened < spans[pair][1] for pair, opened in entries if pair in spans)
 
 
 def _not_covered(trades: pd.DataFrame, *, spans: Mapping[str, Span], missing: Mapping[str, str], settings: LearningSettings) -> CandleError:

@@ -364,6 +364,21 @@ def test_open_given_no_mode_then_the_orders_say_it(bot: FreqtradeDb, reader_of: 
     assert [trade.run_mode for trade in reader.closed_trades(closed_since=None)] == [mode] * 2
 
 
+@pytest.mark.parametrize(
+    ("prefixes", "mode"),
+    [(("dry_run_buy_",), RunMode.PAPER), (("88123",), RunMode.LIVE), (("dry_run_buy_", "88123"), RunMode.LIVE), ((), RunMode.LIVE)],
+)
+def test_open_given_any_mode_then_all_trades_are_paper_only_if_all_orders_are_of_a_dry_run(
+    bot: FreqtradeDb, prefixes: tuple[str, ...], mode: RunMode
+) -> None:
+    bot.add(a_row(1), a_row(2))
+    for trade_id, prefix in enumerate(prefixes, start=1):
+        bot.add_orders(*_orders(trade_id, prefix=prefix))
+
+    with closing(FreqtradeTrades.open(bot.url, bot="GRID7", run_mode=None, is_any_mode=True)) as reader:
+        assert {trade.run_mode for trade in reader.closed_trades(closed_since=None)} == {mode}
+
+
 def test_open_given_a_dry_run_as_live_then_refuses(bot: FreqtradeDb, reader_of: Reader) -> None:
     bot.add(a_row(1))
     bot.add_orders(*_orders(1, prefix="dry_run_sell_"))

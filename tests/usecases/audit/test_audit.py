@@ -512,12 +512,14 @@ def test_audit_given_candles_of_other_pairs_then_names_those_it_needs() -> None:
         audited(trades, candles)
 
 
-def test_audit_given_candles_of_another_year_then_names_both_spans() -> None:
+@pytest.mark.parametrize("exit_reason", ["exit_signal", "force_exit"])
+def test_audit_given_candles_of_another_year_then_names_both_spans(exit_reason: str) -> None:
     candles = market()
     trades = [
         replace(trade, open_date=trade.open_date - timedelta(days=900), close_date=trade.open_date - timedelta(days=899))
         for trade in trades_on(candles)
     ]
+    trades[0] = replace(trades[0], exit_reason=exit_reason)
 
     with pytest.raises(CandleError, match=r"cover none of .*2022-.*found: AAA/USDT:USDT 2025-01-01 to 2025-03-12"):
         audited(trades, candles)
