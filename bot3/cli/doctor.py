@@ -11,6 +11,7 @@ from bot3.cli import doctor_fleet, doctor_services, doctor_stores
 from bot3.cli.findings import DoctorContext, Finding, Look, bad, good, is_supervised
 from bot3.cli.output import JsonFlag, print_json, print_table
 from bot3.cli.session import command_settings
+from bot3.cli.supervisor_lock import is_being_seeded
 from bot3.errors import Bot3Error, SettingsError
 from bot3.settings import BOT_NAMES, Settings
 from bot3.usecases.terms import definitions
@@ -90,6 +91,9 @@ def examine(settings: Settings, *, only: Sequence[str], is_served: bool | None, 
         yield good("settings", "all names are known, all values are valid")
     if "home" in wanted:
         yield doctor_stores.home(settings)
+    if is_being_seeded(settings):
+        yield bad("seed", f"`bot3 up` is seeding {settings.home}", remedy="wait until it prints the addresses")
+        return
     if not is_seeded(settings):
         yield bad("seed", f"{settings.home} was never seeded", remedy="run `bot3 init` or `make run`")
         return

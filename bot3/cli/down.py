@@ -13,6 +13,8 @@ import typer
 from bot3.cli.output import messages
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import is_same_process, kill_all
+from bot3.cli.supervisor_lock import is_being_seeded
+from bot3.errors import Bot3Error
 
 _STOP_WITHIN_S = 30.0
 
@@ -27,6 +29,8 @@ def down() -> None:
     settings = command_settings()
     state_file = settings.home / "run" / "supervisor.json"
     if not state_file.exists():
+        if is_being_seeded(settings):
+            raise Bot3Error(f"`bot3 up` is seeding {settings.home} and has started no service yet: stop it with Ctrl-C where it runs")
         messages.print(f"no service of {settings.home} was started by `bot3 up`")
         return
     state = json.loads(state_file.read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bot3.cli.supervisor_lock import is_being_seeded
 from bot3.errors import DataError
 from bot3.logs import configure_logs
 from bot3.settings import Settings, load_settings
@@ -35,6 +36,8 @@ def seeded_platform(*, read_only: bool = True) -> Iterator[Platform]:
         If the home is not seeded, or its seed is not complete.
     """
     settings = command_settings()
+    if is_being_seeded(settings):
+        raise DataError(f"`bot3 up` is seeding {settings.home}: wait until it prints the addresses")
     if not is_seeded(settings):
         raise DataError(f"{settings.home} contains no seeded home: run `bot3 init` (or `make run`), or set BOT3_HOME to a seeded home")
     with open_platform(settings, read_only=read_only) as platform:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock, Timeout
 
 from bot3.cli.lineage import report_seed_once
 from bot3.cli.output import messages
 from bot3.cli.services import cancel_runs, child_environment, free_port, prepare_dagster_home, require_free_port, services
 from bot3.cli.session import command_settings
 from bot3.cli.supervisor import Supervisor
-from bot3.errors import AlreadyRunningError, Bot3Error, StoreError
+from bot3.cli.supervisor_lock import only_supervisor
+from bot3.errors import Bot3Error, StoreError
 from bot3.logs import redacted
 from bot3.private_files import close_to_others
 from bot3.settings import Settings
@@ -41,21 +41,11 @@ def up(
     """Seed the home if it is empty, start every service, print the addresses, stop all at Ctrl-C."""
     settings = command_settings(candles=candles)
     fleet_of(settings)  # an invalid fleet file is reported here, not by the first service that reads it
-    with _only_supervisor(settings):
+    with only_supervisor(settings):
         _require_ports(settings)
         close_to_others(settings.home)
         _seed_if_empty(settings, candles)
         _serve(settings, stop_after_s)
-
-
-def _only_supervisor(settings: Settings) -> FileLock:
-    settings.home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(settings.home / "supervisor.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise AlreadyRunningError(f"{settings.home} is already served: `bot3 status` shows its services, `bot3 down` stops them") from error
-    return lock
 
 
 def _require_ports(settings: Settings) -> None:
