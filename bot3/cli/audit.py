@@ -60,11 +60,15 @@ def audit(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Day of the split, instead of a share: trades entered on it or later are judged."),
     ] = None,
-    stop_loss: Annotated[float | None, typer.Option(help="Static stop, ratio of the stake, -0.03 [setting].", max=-1e-4)] = None,
-    take_profit: Annotated[
-        float | None, typer.Option(help="Static target after fees, ratio of the stake, 0.03 [setting].", min=1e-4)
+    stop_loss: Annotated[
+        float | None, typer.Option(help="Static stop, ratio of the stake, below 0; default: BOT3_STOP_LOSS.", max=-1e-4)
     ] = None,
-    fee: Annotated[float | None, typer.Option(help="Fee of each side, 0.0005 [median of the trades' own].", min=0.0, max=0.01)] = None,
+    take_profit: Annotated[
+        float | None, typer.Option(help="Static target after fees, ratio of the stake; default: BOT3_TAKE_PROFIT.", min=1e-4)
+    ] = None,
+    fee: Annotated[
+        float | None, typer.Option(help="Fee of each side, such as 0.0005; default: the median of the trades' own.", min=0.0, max=0.01)
+    ] = None,
     source_timezone: Annotated[
         str, typer.Option(help="Time zone of the database's dates; UTC except for PostgreSQL in local time.")
     ] = "UTC",

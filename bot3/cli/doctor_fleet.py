@@ -16,6 +16,7 @@ from bot3.usecases.fleet.status import SYNC_GRACE
 from bot3.usecases.learning.left_out import left_out_of_learning
 from bot3.wiring.fleet import FleetBot, zone_of
 
+_CLOCK_SLACK = timedelta(days=1)
 _MONTHS = tuple(timedelta(days=30 * number) for number in range(13))
 
 
@@ -44,10 +45,20 @@ def _wrong(bot: FleetBot, reader: UnreliableReader, patient: DoctorContext) -> I
         )
         return
     yield from _wrong_zone(bot, name=name, now=patient.platform.wall_now())
+    yield from _later_closes(reader, name=name, now=patient.platform.clock.now())
     found = patient.unsynced(reader, run_mode=bot.run_mode, speed=1.0)
     if patient.is_served and found is not None and found.is_late:
         detail = f"{name}: {found.recorded} of {found.closed} closed trades are synced after {fmt.span(SYNC_GRACE)}"
         yield detail, "see the ticks of `closes_to_parameters`, then `bot3 learn run`"
+
+
+def _later_closes(reader: UnreliableReader, *, name: str, now: datetime) -> Iterator[tuple[str, str]]:
+    later = reader.count_closed(closed_since=now + _CLOCK_SLACK)
+    if later:
+        yield (
+            f"{name}: {later} closes are later than the market's time, {now:%Y-%m-%d %H:%M} UTC, and are not learned from before it",
+            "a fleet needs a home with its own candles, at their time: set BOT3_CANDLES and BOT3_HOME, and run `bot3 init` (docs/fleet.md)",
+        )
 
 
 def _wrong_zone(bot: FleetBot, *, name: str, now: datetime) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ from tests.cli.commands import bot3
 from tests.journals import a_closed_trade, minutes
 from tests.learned import a_regime
 from tests.seeded import copy_of_home, tiny_settings
-from tests.servers.freqtrade_db import FreqtradeDb, a_row
+from tests.servers.freqtrade_db import OPENED, FreqtradeDb, a_row
 from tests.servers.influx import InfluxProgram
 from tests.servers.postgres import PostgresServer
 from tests.servers.status_server import StatusServer
@@ -326,6 +326,7 @@ def a_fleet(file: Path, url: str, **fields: str) -> Iterator[Platform]:
     file.write_text("\n".join(["[[bots]]", *lines]))
     settings = load_settings({}, env_file=file.parent / "no.env", home=file.parent, fleet_file=file)
     with open_platform(settings) as opened:
+        opened.set_clock(max(OPENED.replace(tzinfo=UTC) + timedelta(days=365), datetime.now(UTC)))  # later than every trade
         yield opened
 
 
@@ -351,6 +352,20 @@ def test_fleet_given_trades_that_are_not_synced_then_counts_them_where_they_shou
 
     assert (idle.is_good, "2 closed, dates in UTC, 1 rows refused" in idle.detail) == (True, True)
     assert (served.is_good, "0 of 2 closed trades are synced" in served.detail) == (False, True)
+
+
+def test_fleet_given_closes_later_than_the_markets_time_then_names_their_number_and_a_home_of_its_own(file: Path) -> None:
+    FreqtradeDb(sqlite_url(file.parent / "grid.sqlite")).add(a_row(1), a_row(2))
+    findings = []
+    for opened in a_fleet(file, "grid.sqlite"):
+        opened.set_clock(OPENED.replace(tzinfo=UTC) - timedelta(days=30))
+
+        findings.append(doctor_fleet.fleet("fleet", patient(opened)))
+
+    (finding,) = findings
+
+    assert (finding.is_good, "2 closes are later than the market's time" in finding.detail) == (False, True)
+    assert "BOT3_CANDLES" in finding.remedy
 
 
 @pytest.mark.postgres
