@@ -194,7 +194,7 @@ def head_of(noun: str, known_at: datetime, manifest: str, *, own: Origin) -> Hea
         known_at=known_at,
         seq=int(said["seq"]),
         version=said["version"],
-        rows=int(said["rows"]),
+        rows=int(said["rows"]) + int(said.get(OTHER_ROWS, 0)),
     )
 
 

@@ -86,6 +86,15 @@ def test_publish_given_one_of_everything_then_the_copy_is_equal(record: SqlRecor
     assert {bot: trades.published for bot, trades in found.trades.items()} == {"BOT1": 2, "BOT2": 2, "BOT3": 2}
 
 
+def test_publish_given_parameters_of_several_horizons_then_the_copy_is_equal(record: SqlRecord, copy: Copy) -> None:
+    rows = (a_row(), a_row(leverage_bin="2.0-3.5"), a_row(leverage_bin="*@7d"), a_row(leverage_bin="2.0-3.5@8h"))
+    record.parameters.publish(a_set("v1", *rows), replaces=None, is_full=True)
+
+    report = publish_learning(record.outbox, copy.publisher)
+
+    assert (report.refused, compared(record, copy).is_equal) == (0, True)
+
+
 def test_health_given_a_field_of_another_type_then_names_it_and_what_mends_it(record: SqlRecord, copy: Copy) -> None:
     copy.server.write(copy.buckets.learning, ["adaptive_params,leverage_bin=2.0-3.5 stop_loss=-1i,ours=1i 1600000000000000000"])
     everything(record)
