@@ -24,7 +24,6 @@ ALL_PAIRS = "all pairs"
 _ORDER = ("root", "horizon", "direction", "bin", "pair", "cell")
 _CELLS = {
     "stop": RATIO,
-    "target": RATIO,
     "reward to risk": HUNDREDTH,
     "break-even wins": SHARE,
     "win rate": SHARE,
@@ -192,7 +191,7 @@ def _cells(row: ExitParameters, *, minimum: int, costs: Costs) -> dict[str, obje
         "group": fmt.group(row.pair, row.direction, row.leverage_bin),
         "state": row.state.value,
         "stop": row.stop_loss,
-        "target": None if row.has_target is False else row.take_profit_target,
+        "target": fmt.NO_TARGET if row.has_target is False else fmt.ratio(row.take_profit_target),
         "n": row.trades_count,
         "effective n": row.n_eff,
         "expectancy (price)": row.expectancy,
