@@ -39,7 +39,8 @@ from bot3.learning.replay.groups import Group
 from bot3.learning.replay.kernel import SQUARES, TOTAL
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
 from bot3.learning.replay.replay import GroupSums, Outcomes
-from bot3.learning.replay.trade_table import ReplayFrame, ReplayState, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame, ReplayState
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US, MINUTE_US, microseconds
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.parameters import ParameterSet

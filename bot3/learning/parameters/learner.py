@@ -24,7 +24,8 @@ from bot3.learning.replay.frames import replay_frame
 from bot3.learning.replay.groups import Group, bin_group, group_key, group_of_key, parent_groups
 from bot3.learning.replay.loaded_candles import LoadedCandles
 from bot3.learning.replay.paths import ReplayCandles
-from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US, instant_of, instant_us
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.parameters import ExitParameters, ParameterSet

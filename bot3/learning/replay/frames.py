@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bot3.learning.replay.trade_table import STATE_NAMES, ReplayState, TradeTable
+from bot3.learning.replay.replay_frame import STATE_NAMES, ReplayState
+from bot3.learning.replay.trade_table import TradeTable
 
 _KEY = ("bot", "run_mode", "trade_id", "pair", "direction", "leverage_bin")
 _MEASURES = ("mae_move", "mfe_move", "exit_move", "funding_move")

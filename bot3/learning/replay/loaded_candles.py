@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bot3.errors import CandleError
 from bot3.learning.replay.candle_arrays import CandleArrays, candle_arrays
 from bot3.learning.replay.funding import changed_payments, funding_missing, has_funding, is_funding_known
-from bot3.learning.replay.trade_table import GRACE_US, RETRY_US, ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import GRACE_US, RETRY_US, TradeTable
 from bot3.market.instants import instant_of, instant_us, microseconds
 
 

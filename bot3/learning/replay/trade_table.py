@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -18,9 +15,10 @@ from bot3.learning.replay.entry_fit import INSIDE, MOST, NO_CANDLE, OUTSIDE, ent
 from bot3.learning.replay.groups import OUTSIDE_CANDLES, Group, has_unknown_orders, is_learned, left_out_reason, signal_rank
 from bot3.learning.replay.paths import ReplayCandles, TradePaths
 from bot3.learning.replay.replay import summary
+from bot3.learning.replay.replay_frame import STATE_NAMES, ReplayFrame, ReplayState
+from bot3.learning.replay.table_columns import FACTS, group_of, horizon_of, key_columns, records
 from bot3.market.instants import DAY_US, HOUR_US, MINUTE_US, microseconds
 from bot3.trading.horizons import Horizon
-from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import DIRECTIONS
 
 COMPLETE_SHARE = 0.9
@@ -30,78 +28,11 @@ GRACE_US = DAY_US
 RETRY_US = HOUR_US
 """Market time between two attempts to load the candles of pairs without candles, and between two searches for missing funding."""
 
-_FACTS: dict[str, Any] = {
-    "close_profit": np.float64,
-    "open_us": np.int64,
-    "close_us": np.int64,
-    "open_rate": np.float64,
-    "leverage": np.float64,
-    "is_short": np.bool_,
-    "sigma": np.float64,
-    "horizon_candles": np.int64,
-    "candles": np.int64,
-    "entry": np.int64,
-    "end": np.int64,
-    "mae_move": np.float64,
-    "mfe_move": np.float64,
-    "exit_move": np.float64,
-    "funding_move": np.float64,
-    "state": np.int8,
-    "saved_state": np.int8,
-    "saved_funding": np.float64,
-    "pair_code": np.int64,
-    "source": np.int64,
-    "is_late": np.bool_,
-    "entry_fit": np.int8,
-    "is_left_out": np.bool_,
-}
-
-
-class ReplayState(IntEnum):
-    """State of a trade's replay; `STATE_NAMES` contains the names in the record.
-
-    PENDING: not replayed yet. COMPLETE: its whole horizon was replayed. NO_CANDLES: candles are missing. LEFT_OUT: not learned from.
-    """
-
-    PENDING = 0
-    COMPLETE = 1
-    NO_CANDLES = 2
-    LEFT_OUT = 3
-
-
-STATE_NAMES = {
-    ReplayState.PENDING: "pending",
-    ReplayState.COMPLETE: "complete",
-    ReplayState.NO_CANDLES: "no_candles",
-    ReplayState.LEFT_OUT: "left_out",
-}
 _UNSAVED = -1
 _SAME_FUNDING = 1e-9
 """Tolerance for sums of the same payments, whose rounding depends on the first candle of the cumulative sum."""
-_REMEMBERED = ("pair", "direction", "leverage_bin", "exit_reason", "order_pattern", "horizon")
 _Signal = tuple[str, str, int, Horizon]
 _Bot = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayFrame:
-    """Dimensions of a trade's path: duration of a candle in microseconds, and the horizon in candles of trades that state none.
-
-    The volatility of the candle arrays is that over `horizon_candles`.
-    """
-
-    horizon_candles: int
-    candle_us: int
-
-    @property
-    def due_after_us(self) -> int:
-        """Return how long after its entry the replay of a trade without a horizon is due, in microseconds: the horizon and one candle."""
-        return (self.horizon_candles + 1) * self.candle_us
-
-    def candles_of(self, horizons: Iterable[object]) -> NDArray[np.int64]:
-        """Return horizons, given as values of `Horizon`, in candles; one that is missing has `horizon_candles`."""
-        candles = {horizon.value: horizon.duration // timedelta(microseconds=self.candle_us) for horizon in Horizon}
-        return np.array([candles.get(str(name), self.horizon_candles) for name in horizons], dtype=np.int64)
 
 
 class TradeTable:
@@ -110,7 +41,7 @@ class TradeTable:
     def __init__(self, frame: ReplayFrame) -> None:
         self._frame = frame
         self._rows: dict[tuple[Any, ...], int] = {}
-        self._facts: dict[str, NDArray[Any]] = {name: np.zeros(0, dtype=kind) for name, kind in _FACTS.items()}
+        self._facts: dict[str, NDArray[Any]] = {name: np.zeros(0, dtype=kind) for name, kind in FACTS.items()}
         self._signals: dict[_Signal, list[int]] = {}
         self._pairs: list[str] = []
         self._codes: dict[str, int] = {}
@@ -137,12 +68,12 @@ class TradeTable:
         return self._frame.candle_us <= MINUTE_US
 
     def fact(self, name: str) -> NDArray[Any]:
-        """Return one column by its name in `_FACTS`, with one value per row."""
+        """Return one column by its name in `FACTS`, with one value per row."""
         return self._facts[name][: len(self)]
 
     def group(self, row: int) -> Group:
         """Return the pair, direction, and label of the leverage bin and horizon of a row."""
-        return _group(self.trades[row])
+        return group_of(self.trades[row])
 
     def ingest(self, trades: pd.DataFrame) -> set[Group]:
         """Ingest new and changed trades (the record's trade frame); return the cells whose trades to learn from changed.
@@ -154,7 +85,7 @@ class TradeTable:
             return set()
         touched: set[Group] = set()
         signals: set[_Signal] = set()
-        rows = [self._place(trade, touched, signals) for trade in _records(trades)]
+        rows = [self._place(trade, touched, signals) for trade in records(trades)]
         self._write(np.array(rows, dtype=np.int64), trades)
         for signal in signals:
             touched |= self._elect(signal)
@@ -254,7 +185,7 @@ class TradeTable:
         codes = {name: state for state, name in STATE_NAMES.items()}
         current = replays[replays["version"] == version]
         measured = (current[name].tolist() for name in ("state", "funding_move"))
-        for bot, mode, trade_id, open_us, state, funding in zip(*_key_columns(current), *measured, strict=True):
+        for bot, mode, trade_id, open_us, state, funding in zip(*key_columns(current), *measured, strict=True):
             row = self._rows.get((bot, mode, trade_id, open_us))
             if row is not None:
                 self._facts["saved_state"][row], self._facts["saved_funding"][row] = codes[state], funding
@@ -334,7 +265,7 @@ class TradeTable:
     def _place(self, trade: dict[str, Any], touched: set[Group], signals: set[_Signal]) -> int:
         """Store a trade in its row, group and signal; add the groups and signals of its old and its new state to the given sets."""
         key = (trade["bot"], trade["run_mode"], trade["trade_id"], trade["open_us"])
-        group = _group(trade)
+        group = group_of(trade)
         row = self._rows.get(key)
         if row is None:
             row = self._rows[key] = len(self.trades)
@@ -387,7 +318,7 @@ class TradeTable:
     def _signal(self, row: int) -> _Signal:
         # Trades of one pair, direction and horizon that were entered in one candle share the candles after it: they are one observation.
         trade = self.trades[row]
-        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us, _horizon(trade)
+        return trade["pair"], trade["direction"], trade["open_us"] // self._frame.candle_us, horizon_of(trade)
 
     def _order(self, row: int) -> tuple[Any, ...]:
         trade = self.trades[row]
@@ -496,27 +427,3 @@ class TradeTable:
         more = max(1_024, have, n - have)
         for name, values in self._facts.items():
             self._facts[name] = np.concatenate([values, np.zeros(more, dtype=values.dtype)])
-
-
-def _horizon(trade: dict[str, Any]) -> Horizon:
-    """Return a trade's horizon; 24 h if it is missing."""
-    name = trade.get("horizon")
-    return Horizon(name) if name in set(Horizon) else Horizon.DAY
-
-
-def _group(trade: dict[str, Any]) -> Group:
-    return trade["pair"], trade["direction"], class_label(trade["leverage_bin"], _horizon(trade))
-
-
-def _key_columns(frame: pd.DataFrame) -> tuple[list[Any], ...]:
-    """Return the key columns of trades (bot, run mode, trade id, time of the entry) as plain Python values."""
-    modes = [str(mode) for mode in frame["run_mode"].tolist()]
-    return frame["bot"].tolist(), modes, frame["trade_id"].astype("int64").tolist(), microseconds(frame["open_date"]).tolist()
-
-
-def _records(trades: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the columns that a table stores of each trade; the rest of the record's thirty columns is not needed here."""
-    names = [name for name in _REMEMBERED if name in trades.columns]
-    columns = (*_key_columns(trades), *(trades[name].tolist() for name in names))
-    keys = ("bot", "run_mode", "trade_id", "open_us", *names)
-    return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -20,7 +20,8 @@ from bot3.learning.pooling.empirical_bayes import effective_n
 from bot3.learning.replay.candle_arrays import candle_arrays
 from bot3.learning.replay.groups import ROOT
 from bot3.learning.replay.paths import ReplayCandles
-from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.candle_series import no_funding
 from bot3.market.instants import instant_us
 from tests.learning.worlds import PAIRS, START, trade_row

@@ -8,7 +8,8 @@ import pandas as pd
 
 from bot3.learning.parameters.group_rows import GroupRows
 from bot3.learning.replay.groups import ROOT
-from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import TradeTable
 from tests.learning.worlds import PAIRS, START, trade_row
 
 FIRST, SECOND = PAIRS

@@ -12,7 +12,8 @@ from bot3.learning.parameters.replay_evidence import PERIOD_US, UNKNOWN_PAIR, Pe
 from bot3.learning.replay.grids import ExitGrid
 from bot3.learning.replay.groups import Group
 from bot3.learning.replay.paths import ReplayCandles, ReplayCosts
-from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US, instant_us
 from tests.learning.worlds import PAIRS, START, trade_row
 from tests.markets import arrays, random_candles

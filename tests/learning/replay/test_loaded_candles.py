@@ -11,7 +11,8 @@ import pytest
 from bot3.errors import CandleError
 from bot3.learning.replay.loaded_candles import LoadedCandles
 from bot3.learning.replay.paths import ReplayCandles
-from bot3.learning.replay.trade_table import ReplayFrame, TradeTable
+from bot3.learning.replay.replay_frame import ReplayFrame
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.candle_series import no_candles, no_funding
 from bot3.market.instants import instant_us
 from tests.learning.worlds import trade_row

@@ -17,7 +17,8 @@ from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
 from bot3.learning.replay.censoring import CloseCounts
 from bot3.learning.replay.groups import OUTSIDE_CANDLES, SEVERAL_ORDERS, Group
 from bot3.learning.replay.paths import ReplayCandles
-from bot3.learning.replay.trade_table import STATE_NAMES, ReplayFrame, ReplayState, TradeTable
+from bot3.learning.replay.replay_frame import STATE_NAMES, ReplayFrame, ReplayState
+from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import instant_us
 from bot3.market.volatility import expected_sigma
 from bot3.trading.leverage_bins import DEFAULT_BINS
