@@ -153,7 +153,8 @@ class _Trades:
         if reached[:, 0].min() <= -_FAR / 2.0 or reached[:, -1].max() >= _FAR / 2.0:
             raise InvalidTradeError(f"a path moves further than {_FAR / 2.0} sigmas, so rows of the search would overlap")
         reached += _FAR * lines
-        asked = levels * scale + shift + _FAR * lines
+        # A level without limit (no target) is beyond the row's moves and before the next row's.
+        asked = np.minimum(levels * scale + shift, _FAR / 2.0) + _FAR * lines
         # Candles and levels are float32 and scaled by the same operations, so equal values stay equal.
         return np.searchsorted(reached.reshape(-1), asked.reshape(-1)).reshape(levels.shape) - HORIZON * lines
 

@@ -115,7 +115,7 @@ def trade_with_orders(platform: Platform) -> None:
     at = NOW - timedelta(hours=3)
     context: dict[str, str | float | None] = dict.fromkeys(ENTRY_CONTEXT, None) | {
         "feeder_id": "F03", "confidence": 0.61, "parameters_key": CELL, "parameters_version": "v2",
-        "stop_rate": 99.0, "take_profit_rate": 102.0, "stop_loss": -0.03, "regime": "sideways", "tier": "probe",
+        "stop_rate": 99.0, "take_profit_rate": 102.0, "stop_loss": -0.03, "regime": "sideways", "tier": "probe", "horizon": "24h",
     }  # fmt: skip
     for number, pair in enumerate(PAIRS, start=1):
         entry = Intent(
@@ -139,7 +139,7 @@ def reject_an_entry(platform: Platform) -> None:
     entry = Intent(
         account=store.account, bot="BOT3", pair=PAIRS[0], candle_close_time=NOW - timedelta(minutes=5), leg=IntentLeg.ENTRY,
         side=OrderSide.BUY, order_type=OrderType.MARKET, amount=Decimal(3), leverage=3.0, reduce_only=False, trade_id=9,
-        context=dict.fromkeys(ENTRY_CONTEXT) | {"feeder_id": "F04"},
+        context=dict.fromkeys(ENTRY_CONTEXT) | {"feeder_id": "F04", "horizon": "24h"},
     )  # fmt: skip
     decision = Decision(
         bot="BOT3", pair=entry.pair, candle_close_time=entry.candle_close_time, feeder_id="F04", is_short=False, confidence=0.6,

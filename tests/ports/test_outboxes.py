@@ -354,6 +354,8 @@ def _taken_back(path: Path, revision: str) -> None:
         for table in tables:
             both = [{row[1] for row in connection.execute(f"PRAGMA {schema}.table_info({table})")} for schema in ("main", "newer")]
             names = ", ".join(sorted(both[0] & both[1]))
+            if not names:
+                continue  # newer releases have no such table
             connection.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM newer.{table}")  # noqa: S608  # our own tables
     for suffix in ("-wal", "-shm"):
         path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
