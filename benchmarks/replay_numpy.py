@@ -154,9 +154,10 @@ class _Trades:
             raise InvalidTradeError(f"a path moves further than {_FAR / 2.0} sigmas, so rows of the search would overlap")
         reached += _FAR * lines
         # A level without limit (no target) is beyond the row's moves and before the next row's.
-        asked = np.minimum(levels * scale + shift, _FAR / 2.0) + _FAR * lines
+        asked: Floats = np.minimum(levels * scale + shift, _FAR / 2.0) + _FAR * lines
         # Candles and levels are float32 and scaled by the same operations, so equal values stay equal.
-        return np.searchsorted(reached.reshape(-1), asked.reshape(-1)).reshape(levels.shape) - HORIZON * lines
+        found: Ints = np.searchsorted(reached.reshape(-1), asked.reshape(-1)).reshape(levels.shape) - HORIZON * lines
+        return found
 
 
 def _instants(place: Ints, inside: NDArray[np.bool_], *, never: int) -> Instants:
