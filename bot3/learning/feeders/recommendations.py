@@ -12,10 +12,12 @@ from bot3.learning.feeders.scores import preference
 from bot3.learning.replay.groups import bin_group, group_key
 from bot3.learning.validity import SIZE_BOUNDS
 from bot3.market.regimes import RegimeState
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import LeverageBins
-from bot3.trading.parameters import ANY, ParameterSet, ParameterState
+from bot3.trading.parameters import ANY, ExitParameters, ParameterSet, ParameterState
 from bot3.trading.recommendations import FeederScore, FeederTier, Recommendation
 from bot3.trading.signals import FEEDER_IDS
+from bot3.trading.trade_classes import class_label
 
 
 def recommend(
@@ -106,21 +108,28 @@ def _number(score: FeederScore) -> int:
 def _leverage(parameters: ParameterSet, bins: LeverageBins) -> tuple[tuple[str, ...], tuple[float, float]]:
     """Return the open bins, and the lowest and highest leverage of the best run of adjacent open bins.
 
-    A bin is open unless there is evidence against it (state shadow); if there is evidence against all, the bin with the highest lower bound
-    is open. The best run contains the highest lower bound; of two equal ones it is the run of lower leverage.
+    A bin is open unless there is evidence against it at every horizon (state shadow); if there is evidence against all bins, the one with
+    the highest lower bound is open. The best run contains the highest lower bound; of two equal ones it is the run of lower leverage.
     """
-    rows = {name: parameters.rows[key] for name in bins.names if (key := group_key(bin_group(name))) in parameters.rows}
+    found = {name: _rows_of_bin(parameters, name) for name in bins.names}
+    rows = {name: own for name, own in found.items() if own}
     if not rows:
         raise LearningError(f"parameters {parameters.version} contain no row by bin: publish them in full")
 
     def bound(name: str) -> float:
-        return rows[name].lower_bound
+        return max(row.lower_bound for row in rows[name])
 
     # `max` returns the first of equal values, and the bins are in order: so the lower one.
-    open_bins = [name for name, row in rows.items() if row.state is not ParameterState.SHADOW] or [max(rows, key=bound)]
+    open_bins = [name for name, own in rows.items() if any(row.state is not ParameterState.SHADOW for row in own)] or [max(rows, key=bound)]
     best = max(_runs(open_bins, bins.names), key=lambda run: max(map(bound, run)))
     spans = bins.spans(best, highest=bins.highest)
     return tuple(open_bins), (spans[0][0], spans[-1][1])
+
+
+def _rows_of_bin(parameters: ParameterSet, name: str) -> list[ExitParameters]:
+    """Return the rows of a bin over all pairs and directions, one for each horizon that has one."""
+    keys = (group_key(bin_group(class_label(name, horizon))) for horizon in Horizon)
+    return [parameters.rows[key] for key in keys if key in parameters.rows]
 
 
 def _runs(open_bins: Sequence[str], names: Sequence[str]) -> list[list[str]]:

@@ -40,15 +40,16 @@ def recommended(
     shadow: tuple[str, ...] = (),
     bounds: Mapping[str, float] | None = None,
     regime: Regime = Regime.SIDEWAYS,
+    names: tuple[str, ...] = DEFAULT_BINS.names,
 ) -> Recommendation:
-    """Recommend on one row a bin: `shadow` names those with evidence against them, `bounds` lower bounds by bin."""
+    """Recommend on one row a name: `shadow` has those with evidence against them, `bounds` lower bounds by name."""
     rows = [
         a_row(
             leverage_bin=name,
             state=ParameterState.SHADOW if name in shadow else ParameterState.PROBE,
             lower_bound=(bounds or {}).get(name, -0.001),
         )
-        for name in DEFAULT_BINS.names
+        for name in names
     ]
     return recommend(
         regime=a_regime(regime=regime),
@@ -120,6 +121,15 @@ def test_recommend_given_any_bins_then_every_hundredth_of_the_range_lies_in_an_o
     inside = {DEFAULT_BINS.name_of(count / 100) for count in range(round(low * 100), round(high * 100) + 1)}
     assert inside <= set(made.open_bins)
     assert made.open_bins == tuple(name for name in DEFAULT_BINS.names if name in made.open_bins)
+
+
+def test_recommend_given_evidence_against_a_bin_at_one_horizon_then_stays_open_unless_it_is_against_all() -> None:
+    names = (*DEFAULT_BINS.names, "1.0-2.0@7d", "2.0-3.5@8h", "2.0-3.5@7d")
+
+    made = recommended(shadow=("1.0-2.0", "2.0-3.5", "2.0-3.5@8h", "2.0-3.5@7d"), bounds={"1.0-2.0@7d": 0.002}, names=names)
+
+    assert made.open_bins == ("1.0-2.0", "3.5-5.0", "5.0-7.5", "7.5-10.0")
+    assert made.suggested_leverage_range == (1.0, 1.99)  # the run of the highest lower bound
 
 
 def test_recommend_given_no_row_by_bin_then_says_so() -> None:
