@@ -43,6 +43,10 @@ class StoreBackup(Protocol):
         """Write a copy of the store into an empty directory. Raises StoreError if the store cannot be read or the copy not be written."""
         ...
 
+    def is_own(self, source: Path) -> bool:
+        """Return whether a directory is what `copy` of this kind of store writes: files of a home, or a dump of a server's database."""
+        ...
+
     def require_empty(self) -> None:
         """Raise StoreError if there is something that a restore would overwrite."""
         ...

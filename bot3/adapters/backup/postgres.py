@@ -62,6 +62,10 @@ class PostgresBackup:
         """Run pg_dump with further options. Raises SettingsError if it is not installed, StoreError if it fails."""
         self._run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", *options, f"--file={target / _FILE}")
 
+    def is_own(self, source: Path) -> bool:
+        """Return whether a directory contains a dump."""
+        return (source / _FILE).is_file()
+
     def require_empty(self) -> None:
         """Raise StoreError if the database has a table."""
         with translated(self._shown), self._engine().connect() as connection:

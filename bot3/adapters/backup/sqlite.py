@@ -69,6 +69,12 @@ class HomeBackup:
             for file in _files(path):
                 _copy(file, target / file.relative_to(self.home))
 
+    def is_own(self, source: Path) -> bool:
+        """Return whether a directory contains every needed path, and nothing outside the needed and wanted ones."""
+        parts = [Path(part) for part in (*self.needed, *self.wanted)]
+        found = [path.relative_to(source) for path in source.rglob("*") if path.is_file()]
+        return all((source / part).exists() for part in self.needed) and all(any(map(path.is_relative_to, parts)) for path in found)
+
     def require_empty(self) -> None:
         """Raise StoreError if one of the paths exists in the home."""
         there = [part for part in (*self.needed, *self.wanted) if (self.home / part).exists()]

@@ -118,7 +118,7 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, mark: Call
     Raises
     ------
     DataError
-        As `read_manifest`, or if the names of the stores in the backup and in `groups` differ; nothing was changed.
+        As `read_manifest`, or if the names or kinds of the stores in the backup and in `groups` differ; nothing was changed.
     StoreError
         If a store is not empty (nothing was changed), or cannot be written (stores before it are restored).
     """
@@ -127,6 +127,12 @@ def restore(groups: Sequence[Sequence[StoreBackup]], folder: Path, *, mark: Call
     if {store.name for store in stores} != set(report.stores):
         other = ", ".join(sorted({store.name for store in stores} ^ set(report.stores)))
         raise DataError(f"{folder} contains other stores than are to be restored ({other}): use the release and settings it was made with")
+    foreign = [store.name for store in stores if not store.is_own(folder / store.name)]
+    if foreign:
+        raise DataError(
+            f"{folder} has another kind of copy of {', '.join(foreign)} than the settings name (a SQLite file, or a dump of PostgreSQL): "
+            "use the settings it was made with"
+        )
     for store in stores:
         store.require_empty()
     mark()

@@ -77,3 +77,16 @@ def test_copy_and_restore_given_a_target_that_is_no_directory_then_name_the_file
             backup.copy(taken)
     with pytest.raises(StoreError, match=r"F01\.txt cannot be copied to"):
         HomeBackup(name="models", home=taken, needed=("models",)).restore(tmp_path / "copy")
+
+
+def test_is_own_given_a_copy_of_it_then_is_and_given_a_dump_or_a_missing_part_then_is_not(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with opened(home) as store:
+        store.import_trades([a_closed_trade(1)])
+    backup = HomeBackup(name="BOT1", home=home, needed=(PART,), wanted=("signals",))
+    backup.copy(tmp_path / "copy")
+    (tmp_path / "dump").mkdir()
+    (tmp_path / "dump" / "database.dump").write_bytes(b"PGDMP")
+    (tmp_path / "empty").mkdir()
+
+    assert [backup.is_own(tmp_path / name) for name in ("copy", "dump", "empty")] == [True, False, False]

@@ -32,12 +32,22 @@ class Kept:
             raise StoreError(f"{self.name} cannot be read")
         (target / "text").write_text(self.text)
 
+    def is_own(self, source: Path) -> bool:
+        return (source / "text").is_file()
+
     def require_empty(self) -> None:
         if self.text:
             raise StoreError(f"{self.name} holds something")
 
     def restore(self, source: Path) -> None:
         self.text = (source / "text").read_text()
+
+
+class Unwritable(Kept):
+    """A store that can be read but not restored."""
+
+    def restore(self, source: Path) -> None:
+        raise StoreError(f"{source}: the disk is full")
 
 
 class Held:
@@ -132,13 +142,23 @@ def test_restore_given_settings_that_name_other_stores_then_says_which(tmp_path:
         restore([[Kept("BOT1"), Kept("BOT2")]], folder, mark=lambda: None, begin=lambda: None)
 
 
-def test_restore_given_a_store_that_cannot_be_written_then_was_marked_before_the_first_one(tmp_path: Path) -> None:
+def test_restore_given_a_copy_of_another_kind_of_store_then_refuses_before_it_writes(tmp_path: Path) -> None:
     folder = taken(tmp_path / "backup", [Kept("BOT1", "fills"), Kept("BOT2", "fills")])
-    (folder / "BOT2" / "text").rename(folder / "BOT2" / "other")
-    (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace("BOT2/text", "BOT2/other"))
+    (folder / "BOT2" / "text").rename(folder / "BOT2" / "database.dump")
+    (folder / MANIFEST).write_text((folder / MANIFEST).read_text().replace("BOT2/text", "BOT2/database.dump"))
     stores, seen = [Kept("BOT1"), Kept("BOT2")], list[str | None]()
 
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(DataError, match=r"another kind of copy of BOT2 than the settings name"):
+        restore([stores, []], folder, mark=lambda: seen.append(None), begin=lambda: None)
+
+    assert (seen, [store.text for store in stores]) == ([], ["", ""])
+
+
+def test_restore_given_a_store_that_cannot_be_written_then_was_marked_before_the_first_one(tmp_path: Path) -> None:
+    folder = taken(tmp_path / "backup", [Kept("BOT1", "fills"), Kept("BOT2", "fills")])
+    stores, seen = [Kept("BOT1"), Unwritable("BOT2")], list[str | None]()
+
+    with pytest.raises(StoreError, match="the disk is full"):
         restore([stores, []], folder, mark=lambda: seen.append(stores[0].text), begin=lambda: None)
 
     assert (seen, [store.text for store in stores]) == ([""], ["fills", ""])
