@@ -40,9 +40,15 @@ def parameters_are_lawful(platform: PlatformResource) -> dg.AssetCheckResult:
 
 
 def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue]:
-    """Return version, expiry and counts of the published parameters, and the stop and target of the rows over all pairs."""
+    """Return version, expiry and counts of the published parameters, and the stop and target of the rows over all pairs.
+
+    The picture and `global_expectancy` are those of the horizon with the most trades (`main_horizon`); `global_trades` counts all.
+    """
     parameters = platform.record.parameters.as_of(platform.clock.now())
     rows = sorted(parameters.rows.values(), key=lambda row: row.order)
+    of_all = [row for row in rows if (row.pair, row.direction) == ("*", "*")]
+    roots = [row for row in of_all if row.key.startswith("*|*|*")]
+    main = max(roots, key=lambda row: row.trades_count)
     return {
         "dagster/row_count": dg.MetadataValue.int(len(rows)),
         "version": dg.MetadataValue.text(parameters.version),
@@ -50,13 +56,14 @@ def adaptive_params_metadata(platform: "Platform") -> dict[str, dg.MetadataValue
         "known_at": dg.MetadataValue.text(parameters.known_at.isoformat()),
         "expires_at": dg.MetadataValue.text(parameters.expires_at.isoformat()),
         "rows_that_trade": dg.MetadataValue.int(sum(row.state == "trade" for row in rows)),
-        "global_expectancy": dg.MetadataValue.float(parameters.rows["*|*|*"].expectancy),
-        "global_trades": dg.MetadataValue.int(parameters.rows["*|*|*"].trades_count),
+        "main_horizon": dg.MetadataValue.text(main.horizon.value),
+        "global_expectancy": dg.MetadataValue.float(main.expectancy),
+        "global_trades": dg.MetadataValue.int(sum(row.trades_count for row in roots)),
         "stop_to_target": plot_intervals(
             [
                 Interval(label=_group(row), low=row.stop_loss, mark=row.expectancy, high=row.take_profit_target)
-                for row in rows
-                if row.pair == "*" and row.direction == "*"
+                for row in of_all
+                if row.horizon is main.horizon
             ],
             title="stop to target by bin",
         ),

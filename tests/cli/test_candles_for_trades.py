@@ -59,8 +59,11 @@ def fetch(home: Path, server: KlineServer, directory: Path) -> Ended:
 
 
 def span(market: SimulatedMarket) -> pd.DataFrame:
-    """Return what the two trades need: twenty days before the first, a day after the last (the market has outages)."""
-    return market.candles(PAIR, "5m", start=START + timedelta(days=10), end=START + timedelta(days=42))
+    """Return what the two trades need: twenty days before the first, and the last one's day (the market has outages).
+
+    The bot held its first trade for two hours, so the horizon of its second one is 8 h, which ends on the day of its entry.
+    """
+    return market.candles(PAIR, "5m", start=START + timedelta(days=10), end=START + timedelta(days=41))
 
 
 def read(directory: Path) -> pd.DataFrame:
@@ -90,7 +93,7 @@ def test_fetch_given_a_failure_midway_then_the_next_one_goes_on(
     assert (first.code, second.code) == (3, 0)
     assert "not fetched" in first.said
     assert held == 4_000
-    assert asked == 6
+    assert asked == 5
     pd.testing.assert_frame_equal(read(tmp_path / "data"), span(market))
 
 
@@ -105,7 +108,7 @@ def test_fetch_given_older_trades_later_then_newer_candles_on_disk_stay(
     fetch(home, server, tmp_path / "data")
 
     opens = read(tmp_path / "data")["open_time"]
-    assert (opens.iloc[0], opens.iloc[-1]) == (START + timedelta(days=2), START + timedelta(days=42, minutes=-5))
+    assert (opens.iloc[0], opens.iloc[-1]) == (START + timedelta(days=2), START + timedelta(days=41, minutes=-5))
 
 
 def test_fetch_given_a_pair_that_the_exchange_has_not_then_fetches_the_others_and_says_so(

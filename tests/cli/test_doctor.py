@@ -326,12 +326,15 @@ def a_fleet(file: Path, url: str, **fields: str) -> Iterator[Platform]:
     file.write_text("\n".join(["[[bots]]", *lines]))
     settings = load_settings({}, env_file=file.parent / "no.env", home=file.parent, fleet_file=file)
     with open_platform(settings) as opened:
-        opened.set_clock(max(OPENED.replace(tzinfo=UTC) + timedelta(days=365), datetime.now(UTC)))  # later than every trade
         yield opened
 
 
 def looked_at(file: Path, url: str, *, is_served: bool = False, **fields: str) -> Finding:
-    (finding,) = (doctor_fleet.fleet("fleet", patient(opened, is_served=is_served)) for opened in a_fleet(file, url, **fields))
+    findings = []
+    for opened in a_fleet(file, url, **fields):
+        opened.set_clock(max(OPENED.replace(tzinfo=UTC) + timedelta(days=365), datetime.now(UTC)))  # later than every trade
+        findings.append(doctor_fleet.fleet("fleet", patient(opened, is_served=is_served)))
+    (finding,) = findings
     return finding
 
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow  # processes on a seeded home
 READERS = {
     "status": {"home", "trading_mode", "market", "services", "bots", "fleet", "learning", "newest_data_age_s"},
     "doctor": {"is_healthy", "findings"},
-    "params": {"version", "known_at", "expires_at", "rows"},
+    "params": {"version", "known_at", "expires_at", "rows", "evidence"},
     "feeders": {"scores"},
     "regime": {"regime", "recommendation", "is_expired"},
     "trades --history --bot BOT1": {"bot", "source", "trades"},
