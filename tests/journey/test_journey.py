@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import DEFAULT_BINS
 from bot3.trading.orders import Intent, IntentLeg
 from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.trade_classes import class_label
 from bot3.trading.trades import Trade, direction
 from bot3.trading.units import stake_of_move
 from tests.journey.journeys import Journey
@@ -29,7 +31,8 @@ def journey(tmp_path: Path) -> Iterator[Journey]:
 
 
 def cell_of(trade: Trade, parameters: ParameterSet) -> ExitParameters:
-    return parameters.rows[f"{trade.pair}|{direction(is_short=trade.is_short)}|{DEFAULT_BINS.name_of(trade.leverage)}"]
+    label = class_label(DEFAULT_BINS.name_of(trade.leverage), trade.horizon or Horizon.DAY)
+    return parameters.rows[f"{trade.pair}|{direction(is_short=trade.is_short)}|{label}"]
 
 
 def test_journey_given_a_closed_trade_then_the_next_trade_is_protected_by_what_it_taught(journey: Journey) -> None:

@@ -11,6 +11,7 @@ import pytest
 from bot3.errors import SettingsError
 from bot3.learning.replay.groups import group_of_key
 from bot3.trading.parameters import ANY
+from bot3.trading.trade_classes import bin_of
 from bot3.wiring import open_platform
 from tests.journey.journeys import Journey
 from tests.leverages import OTHER_BINS
@@ -43,7 +44,7 @@ def test_home_given_its_own_bins_then_everything_that_is_stored_by_bin_has_them(
     assert set(trades["leverage_bin"]) <= names
     assert [OTHER_BINS.name_of(leverage) for leverage in trades["leverage"]] == trades["leverage_bin"].tolist()
     assert trades["leverage"].max() <= OTHER_BINS.highest
-    assert {row.leverage_bin for row in journey.parameters().rows.values()} == {*names, ANY}
+    assert {bin_of(row.leverage_bin) for row in journey.parameters().rows.values()} == {*names, ANY}
     assert set(record.recommendations.as_of(now).open_bins) <= names
 
 
@@ -65,7 +66,7 @@ def test_daemon_given_a_home_with_its_own_bins_then_chooses_leverage_and_row_by_
 
     _, _, name = group_of_key(str(entry.context["parameters_key"]))
     assert entry.context["parameters_version"] == parameters.version
-    assert name in {OTHER_BINS.name_of(entry.leverage), ANY}
+    assert bin_of(name) in {OTHER_BINS.name_of(entry.leverage), ANY}
     assert OTHER_BINS.name_of(closed.leverage) in OTHER_BINS.names
 
 
