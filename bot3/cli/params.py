@@ -75,8 +75,9 @@ def params(
     censored = [row for row in parameters.censored() if pair is None or row.pair == pair]
     if censored:
         results.print(f"May not trade. {fmt.why_censored(limit)}")
-        columns = ("pair", "direction", "closes missing from the evidence")
-        print_table("Too many closes are missing", columns, [(row.pair, row.direction, fmt.missing_closes(row)) for row in censored])
+        columns = ("pair", "direction", "horizon", "closes missing from the evidence")
+        cells = [(row.pair, row.direction, row.horizon.value, fmt.missing_closes(row)) for row in censored]
+        print_table("Too many closes are missing", columns, cells)
 
 
 def _cells(row: ExitParameters) -> tuple[Any, ...]:

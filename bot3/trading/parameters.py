@@ -12,7 +12,7 @@ from bot3.errors import LearningError
 from bot3.market.regimes import Regime
 from bot3.trading.horizons import Horizon
 from bot3.trading.leverage_bins import bin_order
-from bot3.trading.trade_classes import class_label, class_parts, horizon_of
+from bot3.trading.trade_classes import bin_of, class_label, class_parts, horizon_of
 from bot3.trading.trades import direction
 
 ANY = "*"
@@ -200,8 +200,8 @@ class ParameterSet:
         )
 
     def censored(self) -> list[ExitParameters]:
-        """Return the rows "pair|direction|*" that may not trade because too many of their closes are excluded or late, sorted by key."""
-        rows = (row for row in self.rows.values() if row.is_censored and row.leverage_bin == ANY)
+        """Return the rows "pair|direction|*" of all horizons that may not trade because too many closes are excluded or late, by key."""
+        rows = (row for row in self.rows.values() if row.is_censored and bin_of(row.leverage_bin) == ANY)
         return sorted(rows, key=lambda row: row.key)
 
     def require_fresh(self, *, now: datetime) -> None:

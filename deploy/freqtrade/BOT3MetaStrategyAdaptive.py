@@ -208,7 +208,7 @@ class Parameters:
         Rows of the horizon are used; without any of it, the row of all trades of 24 h. Raises EntryRefusedError if there is none, or the
         leverage is outside the bins.
         """
-        side, at = "short" if is_short else "long", suffix_of(horizon_hours)
+        side, at = "short" if is_short else "long", horizon_covering(horizon_hours)[1]
         own = leverage_bin(leverage, edges=self.edges)
         for key in (f"{pair}|{side}|{own}{at}", f"{pair}|{side}|*{at}", f"*|{side}|*{at}", f"*|*|*{at}", "*|*|*"):
             if key in self.rows:
@@ -437,9 +437,9 @@ def leverage_spans(bins: Collection[str], *, edges: tuple[float, ...], highest: 
     return spans
 
 
-def suffix_of(horizon_hours: float) -> str:
-    """Return what follows the bin in the keys of rows of a horizon: that of the shortest published horizon that is not shorter."""
-    return next((suffix for hours, suffix in HORIZONS if hours >= horizon_hours), HORIZONS[-1][1])
+def horizon_covering(horizon_hours: float) -> tuple[float, str]:
+    """Return the shortest published horizon that is not shorter, else the longest: its hours, and the suffix of its rows' bins."""
+    return next((horizon for horizon in HORIZONS if horizon[0] >= horizon_hours), HORIZONS[-1])
 
 
 def _without_suffix(name: object) -> object:
@@ -992,9 +992,9 @@ class BOT3MetaStrategyAdaptive(IStrategy):  # type: ignore[misc,unused-ignore]  
             self.bot3_source.refresh()
 
     def populate_indicators(self, dataframe: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:
-        """Add the column `bot3_sigma`, the volatility over the horizon; a strategy with its own indicators must call this method first."""
+        """Add the column `bot3_sigma`, the volatility over the horizon of the learned rows; a derived strategy must call this first."""
         del metadata
-        dataframe["bot3_sigma"] = expected_sigma(dataframe["close"], horizon_hours=self._horizon_hours)
+        dataframe["bot3_sigma"] = expected_sigma(dataframe["close"], horizon_hours=horizon_covering(self._horizon_hours)[0])
         return dataframe
 
     def populate_exit_trend(self, dataframe: pd.DataFrame, metadata: dict[str, Any]) -> pd.DataFrame:

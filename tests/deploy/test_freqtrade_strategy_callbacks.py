@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -123,6 +124,15 @@ def test_entry_given_fresh_learning_then_it_is_confirmed_with_its_leverage(learn
 
     assert strategy.leverage(pair=PAIR, current_time=NOW, max_leverage=20.0, entry_tag="F03", side="long") == 3.0
     assert strategy.confirm_trade_entry(pair=PAIR, current_time=NOW, entry_tag="F03", side="long")
+
+
+def test_sigma_given_a_horizon_between_two_published_ones_then_is_that_of_the_learned_rows(learned: Path) -> None:
+    frame = candles(*(100.0 + (k % 3) for k in range(40)))
+
+    found = [a_strategy(learned, horizon_hours=hours).populate_indicators(frame.copy(), {})["bot3_sigma"] for hours in (36.0, 72.0, 168.0)]
+
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[2], found[1] * (7 / 3) ** 0.5)
 
 
 def test_entry_given_learning_expires_before_its_confirmation_then_it_is_refused(learned: Path) -> None:

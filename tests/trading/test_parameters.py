@@ -77,10 +77,17 @@ def test_reward_to_risk_given_levels_then_is_the_distance_of_the_target_over_tha
 def test_censored_given_rows_then_are_those_of_pairs_and_directions_by_key() -> None:
     rows = [
         a_row(pair=pair, direction="long", leverage_bin=name, is_censored=is_censored)
-        for pair, name, is_censored in [("B", "*", True), ("A", "*", True), ("A", "5.0-7.5", True), ("C", "*", False), ("D", "*", None)]
+        for pair, name, is_censored in [
+            ("B", "*", True),
+            ("A", "*", True),
+            ("A", "*@7d", True),
+            ("A", "5.0-7.5", True),
+            ("C", "*", False),
+            ("D", "*", None),
+        ]
     ]
 
-    assert [row.key for row in a_set("p1", *rows).censored()] == ["A|long|*", "B|long|*"]
+    assert [row.key for row in a_set("p1", *rows).censored()] == ["A|long|*", "A|long|*@7d", "B|long|*"]
 
 
 def test_require_fresh_given_the_end_of_its_life_then_is_refused_from_then_on() -> None:

@@ -128,15 +128,14 @@ class GroupFits:
         )
 
     def _deviation(self, group: Group, hyper: Hyperparameters, *, scale: GroupScale) -> NDArray[np.float64]:
-        """Return the standard deviation of a net move under every stop and target; without trades, that of all trades."""
+        """Return the standard deviation of a net move under every stop and target; without replays, that of all trades."""
         cells = self._rows.members(group)
-        if not cells:
+        moments = self._evidence.moments(self._table, cells) if cells else None
+        total = 0.0 if moments is None else float(moments.n.sum())
+        if moments is None or total == 0.0:
             return np.sqrt(hyper.spread.units) * scale.sigma_ref
-        moments = self._evidence.moments(self._table, cells)
         variances = hyper.spread.variances(moments)
-        total = float(moments.n.sum())
-        weights = moments.n / total if total > 0.0 else np.full(len(cells), 1.0 / len(cells))
-        deviation: NDArray[np.float64] = np.sqrt(np.tensordot(weights, variances, axes=1))
+        deviation: NDArray[np.float64] = np.sqrt(np.tensordot(moments.n / total, variances, axes=1))
         return deviation
 
     def _worst(self, sigma: float | NDArray[np.float64]) -> NDArray[np.float64]:

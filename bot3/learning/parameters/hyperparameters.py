@@ -13,8 +13,9 @@ from bot3.learning.parameters.replay_evidence import Periods
 from bot3.learning.parameters.rows import LearnedGroup
 from bot3.learning.parameters.spread import Spread
 from bot3.learning.pooling.surfaces import PoolingModel
-from bot3.learning.replay.groups import ROOT, Group, parent_of
+from bot3.learning.replay.groups import ROOT, Group, horizon_group, parent_of
 from bot3.market.regimes import Regime
+from bot3.trading.horizons import Horizon
 
 
 class Prior(TypedDict):
@@ -48,3 +49,8 @@ class Hyperparameters:
         while above is not None and above not in self.parents:
             above = parent_of(above)
         return self.parents[ROOT if above is None else above]
+
+    def has_replays(self, horizon: Horizon) -> bool:
+        """Return whether the last full run had replays of a horizon: without them the estimates of its groups are those of other ones."""
+        above = self.parents.get(horizon_group(horizon))
+        return above is not None and above.n > 0

@@ -29,6 +29,7 @@ from bot3.learning.replay.trade_table import TradeTable
 from bot3.market.instants import DAY_US, instant_of, instant_us
 from bot3.market.timeframes import timeframe_duration
 from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.trade_classes import horizon_of
 
 __all__ = ["Hyperparameters", "LearningSettings", "ParameterLearner"]
 
@@ -332,7 +333,7 @@ class ParameterLearner:
             costs=self._settings.costs,
             limits=self._settings.size_limits,
             closes=self._table.count_closes(realised),
-            may_trade=permission.allows(group),
+            may_trade=permission.allows(group) and hyper.has_replays(horizon_of(group[2])),
             is_censored=None if node is None else node in permission.closed,
             known_at=now,
             version=version,

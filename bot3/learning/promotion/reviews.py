@@ -20,6 +20,7 @@ from bot3.learning.promotion.settlement import fold
 from bot3.learning.replay.groups import Group, group_key, parent_of
 from bot3.market.instants import DAY_US
 from bot3.trading.parameters import ExitParameters, ParameterSet
+from bot3.trading.trade_classes import horizon_of
 from bot3.trading.trades import DIRECTIONS
 
 
@@ -118,9 +119,14 @@ def shares_on(cells: Iterable[Group], published: ParameterSet) -> dict[Group, fl
     means = np.array([row.expectancy for row in rows], dtype=np.float64)
     deviations = np.array([(row.upper_bound - row.lower_bound) / (2.0 * INTERVAL_Z) for row in rows], dtype=np.float64)
     # In units of sigma, a random walk that ends at -s, at +t, or at the horizon has a variance of at most min(s t, 1).
-    spreads = [min(-row.stop_sigma * row.take_profit_sigma, 1.0) * row.sigma_ref**2 for row in rows]
+    spreads = [min(-row.stop_sigma * row.take_profit_sigma, 1.0) * _sigma_of(cell, row) ** 2 for cell, row in zip(found, rows, strict=True)]
     shares = asked_shares(means, deviations, variances=np.array(spreads, dtype=np.float64))
     return dict(zip(found, shares.tolist(), strict=True))
+
+
+def _sigma_of(cell: Group, row: ExitParameters) -> float:
+    """Return a row's volatility over the horizon of a cell: a horizon without own rows uses the row of all trades of 24 h."""
+    return row.sigma_ref * horizon_of(cell[2]).sigma_factor / row.horizon.sigma_factor
 
 
 def _accounts_of(ledger: GateLedger) -> Accounts:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot3.errors import LearningError
 from bot3.learning.parameters.learner import LearningSettings, ParameterLearner
+from bot3.learning.promotion.permissions import Permission
 from bot3.learning.replay.groups import group_of_key
 from bot3.learning.validity import problems_of
 from bot3.market.regimes import Regime
@@ -98,6 +99,48 @@ def test_learn_touched_given_two_horizons_then_equals_learning_everything_at_equ
     expected = everything.rows_of([group_of_key(key) for key in touched.rows], now=NOW, version=touched.version)
     assert dict(touched.rows) == expected
     assert any("@8h" in key for key in expected)
+
+
+def with_a_new_horizon(n: int = 120) -> pd.DataFrame:
+    """Return trades of 24 h, and four of 7 d whose horizons have not passed."""
+    days = [trade_row(n + k, opened=NOW - timedelta(days=4, hours=-7 * k)) for k in range(4)]
+    return pd.concat([many_trades(n).assign(horizon="24h"), pd.DataFrame(days).assign(horizon="7d")], ignore_index=True)
+
+
+def test_learn_all_given_no_replay_of_a_horizon_yet_then_its_deviation_is_of_the_volatility_over_it() -> None:
+    learner = learner_with(with_a_new_horizon())
+
+    rows = learner.learn_all(**WHEN).rows
+
+    hyper = learner.hyper
+    assert hyper is not None
+    cell = rows[f"{PAIRS[0]}|long|2.0-3.5@7d"]
+    assert (cell.trades_count, cell.replays_count) == (4, 0)
+    assert cell.deviation_move is not None
+    units = np.sqrt(hyper.spread.units)
+    assert cell.sigma_ref > 2.0 * hyper.spread.sigma
+    assert np.isclose(units * cell.sigma_ref, cell.deviation_move).any()
+
+
+def test_learn_all_given_no_replay_of_a_horizon_yet_then_its_rows_may_not_trade_though_others_earn() -> None:
+    learner, opened = ParameterLearner(LearningSettings()), frozenset({(PAIRS[0], "long")})
+    frame = candle_frame(seed=0)
+    for name in ("open", "high", "low", "close"):
+        frame[name] *= np.exp(0.0005 * np.arange(len(frame)))
+    learner.add_candles(PAIRS[0], frame, funding_frame())
+    entries = [(place, "24h") for place in range(400, 400 + 60 * 80, 80)] + [(len(frame) - 288 * 4 + 80 * k, "7d") for k in range(4)]
+    trades = [
+        trade_row(number, opened=frame["open_time"][place] + timedelta(seconds=4), open_rate=frame["open"][place])
+        for number, (place, _) in enumerate(entries)
+    ]
+    learner.ingest(pd.DataFrame(trades).assign(horizon=[horizon for _, horizon in entries]))
+    learner.replay_due(now=NOW)
+
+    rows = learner.learn_all(**WHEN, permission=Permission(opened=opened, day=20)).rows
+
+    day, week = (rows[f"{PAIRS[0]}|long|2.0-3.5{at}"] for at in ("", "@7d"))
+    assert (day.state.value, week.state.value) == ("trade", "probe")
+    assert week.lower_bound > 0.0
 
 
 def test_learn_all_given_no_trades_then_is_near_the_static_set() -> None:

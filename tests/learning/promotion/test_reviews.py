@@ -13,7 +13,7 @@ from bot3.learning.parameters.rows import state_of
 from bot3.learning.pooling.empirical_bayes import INTERVAL_Z, Posterior
 from bot3.learning.promotion.closed_testing import NOMINAL
 from bot3.learning.promotion.permissions import EnteredTrades, GateLedger, NodeAccount, Permission
-from bot3.learning.promotion.reviews import AccountGate, last_day_over, progress, row_in_force
+from bot3.learning.promotion.reviews import AccountGate, last_day_over, progress, row_in_force, shares_on
 from bot3.learning.replay.groups import Group
 from bot3.market.instants import DAY_US, HOUR_US
 from bot3.trading.parameters import ANY, ParameterSet, ParameterState
@@ -195,3 +195,12 @@ def test_a_row_never_trades_without_an_open_node_and_a_lower_bound_above_0(
     has_node = ANY not in group[:2]
     may = has_node and (group in raised if day is None else group[:2] in opened)
     assert (state is ParameterState.TRADE) == (may and posterior.lower > 0.0)
+
+
+def test_shares_given_the_row_of_24_hours_for_a_trade_of_7_days_then_expect_the_variance_of_7_days() -> None:
+    root = {"stop_sigma": -1.0, "take_profit_sigma": 1.2, "expectancy": 0.002, "lower_bound": 0.002, "upper_bound": 0.002}
+    week: Group = (PAIR, "long", "2.0-3.5@7d")
+
+    shares = shares_on([CELL, week], a_set("v1", a_row(**root)))
+
+    assert shares[week] == pytest.approx(shares[CELL] / 7.0)
