@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numba
 import numpy as np
 import pandas as pd
 
+from bot3.learning.feeders.specs import FEEDERS
 from bot3.learning.promotion.accounts import GAP_SIGMA, SCALES, Accounts, Bets, first_cash, no_bets
 from bot3.learning.promotion.closed_testing import needed, selected
 from bot3.learning.promotion.permissions import Node, Progress
@@ -34,6 +35,7 @@ NODES: tuple[Node, ...] = tuple((feeder, side) for feeder in FEEDER_IDS for side
 """All nodes, from the first day on: none joins later."""
 PRIOR_TRADES, PRIOR_DEVIATION = 100.0, 0.02
 """Number of trades without profit, and their standard deviation, that count before a node's own."""
+_LONGEST_US = max(spec.horizon.duration for spec in FEEDERS.values()) // timedelta(microseconds=1)
 DRIFT_SLACK, DRIFT_LIMIT = 0.05, 50.0
 """Loss below the prediction that is not counted as drift, and the sum that is an alarm; both in standard deviations of one trade."""
 
@@ -79,7 +81,9 @@ def feeder_permissions(
     """
     known = shadow_trades[(shadow_trades["known_at"] <= pd.Timestamp(now)) & shadow_trades["feeder_id"].isin(FEEDER_IDS)]
     opened_us, ended_us = microseconds(known["open_date"]), microseconds(known["close_date"])
-    until_us = (instant_us(now) - longest_wait_us(opened_us, ended_us)) // DAY_US * DAY_US
+    # Shadow trades are known once they have ended: a day is counted when the longest of its trades must have.
+    wait_us = max(_LONGEST_US, longest_wait_us(opened_us, ended_us))
+    until_us = (instant_us(now) - wait_us) // DAY_US * DAY_US
     is_counted = (opened_us < until_us) & (ended_us > opened_us)
     known, order = known[is_counted], np.argsort(opened_us[is_counted], kind="stable")
     alarms, bets = _bets(known.iloc[order], stop_loss=stop_loss, round_trip=round_trip, until_us=until_us)

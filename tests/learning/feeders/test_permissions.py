@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +55,7 @@ def test_permissions_given_one_direction_with_skill_then_it_alone_is_open() -> N
 
     assert opened(found) == {LONG}
     assert found[LONG].progress.is_open
-    assert {of.trades for of in found.values()} == {600}
+    assert {of.trades for of in found.values()} == {600 - 14}  # seven days of two trades, the longest horizon, are not counted yet
     assert not any(of.drifted_at for of in found.values())
 
 
@@ -89,11 +90,14 @@ def test_permissions_given_skill_that_turns_into_loss_then_drift_closes_the_node
     assert NOW - timedelta(days=100) < drifted < NOW - timedelta(days=50)
 
 
-def test_permissions_given_trades_open_for_days_then_they_are_counted_once_all_of_their_day_are_known() -> None:
-    found = permissions(shadow({LONG: 0.0}, hours=60.0))
+@pytest.mark.parametrize(("hours", "waits"), [(2.0, 7), (60.0, 7), (204.0, 9)])
+def test_permissions_given_trades_of_any_duration_then_they_are_counted_once_the_longest_of_their_day_are_known(
+    hours: float, waits: int
+) -> None:
+    found = permissions(shadow({LONG: 0.0}, hours=hours))
 
-    # 09:00 less 60 hours is in the third day before: its two trades and those of the two days after it are not counted.
-    assert found[LONG].trades == 600 - 6
+    # The longest horizon is seven days. 09:00 less 204 hours is in the ninth day before: its two trades and those after it are not counted.
+    assert found[LONG].trades == 600 - 2 * waits
 
 
 @settings(max_examples=8, deadline=None)
