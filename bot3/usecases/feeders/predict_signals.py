@@ -56,9 +56,12 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     Raises
     ------
     ModelError
-        If the text is not a model, or is the model of another feeder.
+        If the text is not a model, or is the model of another feeder or of features of another timeframe.
     """
     model = model_of(feeder_id, text)
+    needed = model.header.spec.timeframe
+    if needed != panel.timeframe:
+        raise ModelError(f"this model of {feeder_id} needs {needed} features, not {panel.timeframe} ones: train it again")
     frames = [_pair_signals(model, panel, index, span=(instant_us(start), instant_us(end))) for index in range(len(panel.pairs))]
     joined = pd.concat(frames, ignore_index=True)
     joined.insert(0, "feeder_id", pd.Series(feeder_id, index=joined.index, dtype="str"))

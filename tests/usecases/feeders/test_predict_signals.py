@@ -211,6 +211,15 @@ def test_predict_signals_given_another_feeders_model_then_refuses(
         predict_signals("F02", trained[0].read(trained[1]["F01"].digest), panel, start=UNTIL, end=END)
 
 
+def test_predict_signals_given_features_of_another_timeframe_then_refuses(
+    candles: CandleReader, trained: tuple[FileModels, dict[str, ModelEntry]]
+) -> None:
+    panel = build_panel(candles, pairs=PAIRS, start=UNTIL, end=END, timeframe="1h")
+
+    with pytest.raises(ModelError, match="needs 5m features, not 1h ones"):
+        predict_signals("F08", trained[0].read(trained[1]["F08"].digest), panel, start=UNTIL, end=END)
+
+
 def test_make_given_a_pair_without_its_last_candle_then_refuses_it_alone(
     candles: CandleReader, trained: tuple[FileModels, dict[str, ModelEntry]]
 ) -> None:
