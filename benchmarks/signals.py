@@ -34,7 +34,7 @@ from bot3.market.features import last_features
 from bot3.market.hourly_features import OWN_NAMES, Funding, own_hourly_features
 from bot3.market.hours import HOUR_US, hourly_columns
 from bot3.ports.record import ModelEntry
-from bot3.usecases.feeders.panels import build_panels, read_funding, window_of
+from bot3.usecases.feeders.panels import build_panels, read_funding
 from bot3.usecases.feeders.predict_signals import SignalMaker
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
@@ -145,7 +145,7 @@ def main() -> None:
         texts[feeder] = calling(trained.text)
         tell(f"trained {feeder}")
     models = [read_model(text) for text in texts.values()]
-    start = UNTIL - window_of(HOUR)
+    start = UNTIL - LAYOUTS[HOUR].reach
     short = candle_columns(market.candles(pairs[0], SHORT_TIMEFRAME, start=start, end=UNTIL))
     funding = read_funding(market, pairs[0], start=start, end=UNTIL)
     hourly = panels[HOUR]

@@ -1,8 +1,8 @@
 """Model inputs at the close of a 5m candle: three families of scale-free features computed from one pair's own past.
 
 Every feature is a ratio, a volatility, a move in units of its own volatility, or the time of day, so that one model can be trained on all
-pairs. Windows count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it;
-earlier rows are NaN.
+pairs. Windows count candles, not time: a gap is skipped, never filled. A row has features if `FEATURE_WARM_UP_CANDLES` candles precede it
+within `FEATURE_REACH_CANDLES` candle durations; other rows are NaN.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from bot3.market.mirrors import mirror_of
 FEATURE_WARM_UP_CANDLES = (
     1_152  # 4 days of 5m: the longest window is 864, and an average that decays by 1/48 a candle has lost its first value to e^-20
 )
+FEATURE_REACH_CANDLES = FEATURE_WARM_UP_CANDLES + 1 + 288
+"""Time before a row's close from which candles are used, in candle durations: one day of candles may be missing in it."""
 
+_CANDLE_US = 300_000_000
 _RETURNS = (1, 3, 6, 12, 24, 48, 96, 288, 864)
 
 FEATURE_FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -82,14 +85,16 @@ FEATURE_MIRROR = mirror_of(
 def feature_matrix(candles: CandleColumns) -> NDArray[np.float32]:
     """Compute the features as an array of shape (n, features), in the order of `FEATURE_NAMES`.
 
-    Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES` rows are NaN, and so are single values where the denominator of a
-    ratio is 0 or only a rounding error (a market without movement or volume).
+    Row i uses candles 0..i only. The first `FEATURE_WARM_UP_CANDLES` rows and those after a long gap are NaN, and so are single values
+    where the denominator of a ratio is 0 or only a rounding error (a market without movement or volume).
     """
     out = np.full((len(candles), len(FEATURE_NAMES)), np.nan, dtype=np.float32)
     if len(candles) <= FEATURE_WARM_UP_CANDLES:
         return out
     for index, values in enumerate(_figures(candles)):
         out[FEATURE_WARM_UP_CANDLES:, index] = values[FEATURE_WARM_UP_CANDLES:]
+    spans = candles.open_us[FEATURE_WARM_UP_CANDLES:] - candles.open_us[:-FEATURE_WARM_UP_CANDLES]
+    out[FEATURE_WARM_UP_CANDLES:][spans >= FEATURE_REACH_CANDLES * _CANDLE_US] = np.nan
     return out
 
 

@@ -1,9 +1,10 @@
 """Model inputs at the close of an hour that one pair's own candles and funding give: trend, extremes, volume, funding and season.
 
-A row is a function of the last `HOURLY_WINDOW` candles and of the funding of the last week, so a live row computed from just these equals
-the row of a long history bit for bit. Windows count candles: a gap is skipped. Moves are in units of their own volatility, distances and
-moves are of the log price, funding is in bps a day (above 0: longs pay). A value whose window is incomplete is NaN; a row with fewer than
-`HOURLY_WARM_UP` candles before it is NaN as a whole.
+A row is a function of the last `HOURLY_WINDOW` candles of the last `HOURLY_REACH_HOURS`, and of the funding of the last week, so a live row
+computed from just these equals the row of a long history bit for bit. Windows count candles: a gap is skipped. Moves
+are in units of their own volatility, distances and moves are of the log price, funding is in bps a day (above 0:
+longs pay). A value whose window is incomplete is NaN; a row with fewer than
+`HOURLY_WARM_UP` candles before it in that time is NaN as a whole.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from bot3.market.instants import DAY_US
 
 HOURLY_WARM_UP = 28 * 24
 HOURLY_WINDOW = 56 * 24 + 1
+HOURLY_REACH_HOURS = HOURLY_WINDOW + 24
+"""Time before a row's close from which candles are used: one day may be missing before a window is incomplete."""
 
 OWN_NAMES = (
     "daily_sigma",
@@ -63,6 +66,7 @@ Funding = tuple[NDArray[np.int64], Floats]
 """Times of funding payments in microseconds since 1970, increasing, and their rates."""
 
 _HOUR_US = 3_600_000_000
+_REACH_US = HOURLY_REACH_HOURS * _HOUR_US
 _LEAST_SIGMA = 1e-6
 _MOVES = np.array([1, 4, 8, 24, 72, 168, 336, 672, 1_344])
 _EXTREMES = np.array([240, 480, 960])
@@ -88,10 +92,13 @@ def own_hourly_features(candles: CandleColumns, funding: Funding, *, first: int 
 @numba.njit(cache=True)
 def _rows(open_us: NDArray[np.int64], rates: Any, funding: Funding, first: int, out: NDArray[np.float32]) -> None:
     """Write the rows from index `first` on to `out`; rows of the warm-up stay unchanged."""
+    oldest = 0
     for row in range(len(out)):
         at = first + row
-        if at >= HOURLY_WARM_UP:
-            sigma = _price_part(rates, at, out[row])
+        while open_us[oldest] < open_us[at] + _HOUR_US - _REACH_US:
+            oldest += 1
+        if at - oldest >= HOURLY_WARM_UP:
+            sigma = _price_part(rates, (at, at - oldest), out[row])
             if sigma > _LEAST_SIGMA:
                 _volume_part(rates, at, out[row])
                 _time_part(open_us[at] + _HOUR_US, funding, out[row])
@@ -100,9 +107,13 @@ def _rows(open_us: NDArray[np.int64], rates: Any, funding: Funding, first: int, 
 
 
 @numba.njit(cache=True)
-def _price_part(rates: Any, at: int, out: NDArray[np.float32]) -> float:
-    """Write volatility, moves and distances of candle `at`; return the standard deviation of a day."""
+def _price_part(rates: Any, place: tuple[int, int], out: NDArray[np.float32]) -> float:
+    """Write volatility, moves and distances of a candle, by its index and the number of candles before it that are used.
+
+    Return the standard deviation of a day.
+    """
     close = rates[2]
+    at, before = place
     squares, day, week = 0.0, 0.0, 0.0
     for back in range(HOURLY_WARM_UP):
         change = close[at - back] - close[at - back - 1]
@@ -120,18 +131,19 @@ def _price_part(rates: Any, at: int, out: NDArray[np.float32]) -> float:
     out[2] = 0.5 * math.log(max(week / 168.0, _LEAST_SIGMA**2)) - math.log(hour)
     for index in range(len(_MOVES)):
         lag = _MOVES[index]
-        if at >= lag:
+        if before >= lag:
             out[3 + index] = (close[at] - close[at - lag]) / (hour * math.sqrt(lag))
-    _extremes(rates, at, sigma, out)
+    _extremes(rates, place, sigma, out)
     return sigma
 
 
 @numba.njit(cache=True)
-def _extremes(rates: Any, at: int, sigma: float, out: NDArray[np.float32]) -> None:
+def _extremes(rates: Any, place: tuple[int, int], sigma: float, out: NDArray[np.float32]) -> None:
     """Write the distances from the extremes of the candles before."""
     high, low, close = rates[0], rates[1], rates[2]
+    at, before = place
     highest, lowest, index = -np.inf, np.inf, 0
-    for back in range(1, min(at, _EXTREMES[-1]) + 1):
+    for back in range(1, min(before, _EXTREMES[-1]) + 1):
         highest, lowest = max(highest, high[at - back]), min(lowest, low[at - back])
         if back == _EXTREMES[index]:
             out[12 + index] = (close[at] - highest) / sigma

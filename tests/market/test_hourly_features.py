@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from bot3.learning.feeders.feature_panel import hourly_panel, last_hourly_rows
 from bot3.market.columns import CandleColumns
 from bot3.market.cross_features import CROSS_NAMES, HOURLY_MIRROR, HOURLY_NAMES, LEAST_RANKED, cross_features
-from bot3.market.hourly_features import HOURLY_WARM_UP, HOURLY_WINDOW, OWN_NAMES, own_hourly_features
-from tests.market.hourly_walks import HOUR_US, funding_walk, hourly_walk
+from bot3.market.hourly_features import HOURLY_REACH_HOURS, HOURLY_WARM_UP, HOURLY_WINDOW, OWN_NAMES, own_hourly_features
+from tests.market.hourly_walks import FIRST_US, HOUR_US, funding_walk, hourly_walk
 
 COUNT = HOURLY_WINDOW + 60
 
@@ -46,16 +46,18 @@ def test_hourly_features_given_another_future_then_stay_the_same(seed: int, cut:
 
 
 @settings(max_examples=5, deadline=None)
-@given(seed=st.integers(0, 2**31), extra=st.integers(0, 500), count=st.integers(1, LEAST_RANKED + 1), gap=st.integers(0, 30))
-def test_last_rows_given_just_the_window_then_equal_the_batch_bit_for_bit(seed: int, extra: int, count: int, gap: int) -> None:
+@given(seed=st.integers(0, 2**31), extra=st.integers(0, 500), count=st.integers(1, LEAST_RANKED + 1), gap=st.integers(0, 60))
+def test_last_rows_given_just_their_reach_then_equal_the_batch_bit_for_bit(seed: int, extra: int, count: int, gap: int) -> None:
     pairs = {f"P{i}/USDT:USDT": hourly_walk(HOURLY_WINDOW + extra + gap, seed=seed + i, gap=gap) for i in range(count)}
     funding = {pair: funding_walk(HOURLY_WINDOW + extra + gap, seed=seed) for pair in pairs}
 
     batch = np.vstack([pair.features[-1:] for pair in hourly_panel(pairs, funding).pairs])
-    live = last_hourly_rows({pair: columns.since(-HOURLY_WINDOW) for pair, columns in pairs.items()}, funding)
+    oldest = FIRST_US + (HOURLY_WINDOW + extra + gap - HOURLY_REACH_HOURS) * HOUR_US
+    read = {pair: columns.since(int(np.searchsorted(columns.open_us, oldest))) for pair, columns in pairs.items()}
+    live = last_hourly_rows(read, funding)
 
     assert np.array_equal(live, batch, equal_nan=True)
-    assert not np.isnan(live[:, HOURLY_NAMES.index("trend_56d")]).any()
+    assert np.isnan(live[:, HOURLY_NAMES.index("trend_56d")]).any() == (gap > HOURLY_REACH_HOURS - HOURLY_WINDOW)
 
 
 @settings(max_examples=5, deadline=None)

@@ -142,8 +142,8 @@ def hourly_panel(columns: Mapping[str, CandleColumns], funding: Mapping[str, Fun
 def last_hourly_rows(columns: Mapping[str, CandleColumns], funding: Mapping[str, Funding]) -> NDArray[np.float32]:
     """Compute the hourly features of the last candle of each pair, shape (pairs, features), pairs sorted.
 
-    All pairs' last candles must be of the same hour. The rows equal those of `hourly_panel` at that hour, if each pair has the
-    `window_candles` of the layout.
+    All pairs' last candles must be of the same hour. The rows equal those of `hourly_panel` at that hour, if each pair has its
+    candles of the `reach` of the layout.
     """
     pairs = sorted(columns)
     own = np.vstack([own_hourly_features(columns[pair], funding[pair], first=len(columns[pair]) - 1) for pair in pairs])

@@ -13,9 +13,6 @@ from bot3.market.hours import hourly_columns, joined_columns
 from bot3.market.timeframes import timeframe_duration
 from bot3.ports.candles import CandleReader
 
-GAP_ROOM = timedelta(days=1)
-"""Time that is read in addition to the window of a row, so that candles of this much time may be missing in it."""
-
 _WEEK = timedelta(days=7)
 _HOUR = timedelta(hours=1)
 
@@ -24,7 +21,9 @@ Panels = Mapping[str, FeaturePanel]
 
 
 def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime, end: datetime, timeframe: str) -> FeaturePanel:
-    """Compute the features of the candles from the window before `start` to the last one closed by `end`; omit pairs without candles.
+    """Compute the features of the candles up to the last one closed by `end`, from the reach of a row before `start`.
+
+    Pairs without candles are left out.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime,
     LearningError
         If no pair has candles.
     """
-    first = start - window_of(timeframe)
+    first = start - LAYOUTS[timeframe].reach
     if timeframe == HOUR:
         hours = {pair: read_hours(candles, pair, start=first, end=end) for pair in pairs}
         hours = {pair: columns for pair, columns in hours.items() if len(columns)}
@@ -51,11 +50,6 @@ def build_panel(candles: CandleReader, *, pairs: Sequence[str], start: datetime,
 def build_panels(candles: CandleReader, *, pairs: Sequence[str], start: datetime, end: datetime) -> Panels:
     """Build the panels of all timeframes. Raises as `build_panel`."""
     return {timeframe: build_panel(candles, pairs=pairs, start=start, end=end, timeframe=timeframe) for timeframe in LAYOUTS}
-
-
-def window_of(timeframe: str) -> timedelta:
-    """Return the time before a candle from which its features need candles, gap room included."""
-    return LAYOUTS[timeframe].window_candles * timeframe_duration(timeframe) + GAP_ROOM
 
 
 def read_hours(candles: CandleReader, pair: str, *, start: datetime, end: datetime) -> CandleColumns:

@@ -25,8 +25,9 @@ from bot3.ports.candles import CandleReader
 from bot3.ports.models import ModelStore
 from bot3.ports.record import ModelRegistry
 from bot3.trading.signals import FEEDER_IDS, Signal
-from bot3.usecases.feeders.panels import read_funding, read_hours, window_of
+from bot3.usecases.feeders.panels import read_funding, read_hours
 
+_HOUR_US = timeframe_duration(HOUR) // timedelta(microseconds=1)
 _SHORT_US = timeframe_duration(SHORT_TIMEFRAME) // timedelta(microseconds=1)
 
 Rows = dict[str, NDArray[np.float32]]
@@ -55,9 +56,12 @@ def predict_signals(feeder_id: str, text: bytes, panel: FeaturePanel, *, start: 
     Raises
     ------
     ModelError
-        If the text is not a model, or is the model of another feeder.
+        If the text is not a model, or is the model of another feeder or of features of another timeframe.
     """
     model = model_of(feeder_id, text)
+    needed = model.header.spec.timeframe
+    if needed != panel.timeframe:
+        raise ModelError(f"this model of {feeder_id} needs {needed} features, not {panel.timeframe} ones: train it again")
     frames = [_pair_signals(model, panel, index, span=(instant_us(start), instant_us(end))) for index in range(len(panel.pairs))]
     joined = pd.concat(frames, ignore_index=True)
     joined.insert(0, "feeder_id", pd.Series(feeder_id, index=joined.index, dtype="str"))
@@ -94,7 +98,7 @@ def _pair_signals(model: FeederModel, panel: FeaturePanel, index: int, *, span: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeSignals:
-    """Signals of one candle; `refused` maps each pair that was left out, and each feeder without its newest model, to the reason."""
+    """Signals of one candle; `refused` maps each pair without features, and each feeder without its newest model, to the reason."""
 
     signals: tuple[Signal, ...]
     refused: Mapping[str, str]
@@ -167,7 +171,7 @@ class SignalMaker:
         short = {}
         for pair in self._pairs:
             try:
-                window = self._candles.candles(pair, SHORT_TIMEFRAME, start=close - window_of(SHORT_TIMEFRAME), end=close)
+                window = self._candles.candles(pair, SHORT_TIMEFRAME, start=close - LAYOUTS[SHORT_TIMEFRAME].reach, end=close)
             except DataError as error:
                 refused[pair] = str(error)
                 continue
@@ -180,18 +184,23 @@ class SignalMaker:
         return {SHORT_TIMEFRAME: short, HOUR: self._hourly_rows(close, refused) if is_hour else {}}
 
     def _hourly_rows(self, close: datetime, refused: dict[str, str]) -> Rows:
-        """Return the features of the hour that ends at a close, of every pair that was not refused."""
-        start = close - window_of(HOUR)
+        """Return the features of the hour that ends at a close, of every pair that has it; also of pairs without 5m features.
+
+        All of these are compared with each other, as in a panel.
+        """
+        start = close - LAYOUTS[HOUR].reach
         columns, funding = {}, {}
         for pair in self._pairs:
-            if pair in refused:
-                continue
             try:
-                columns[pair] = read_hours(self._candles, pair, start=start, end=close)
-                funding[pair] = read_funding(self._candles, pair, start=start, end=close)
+                hours = read_hours(self._candles, pair, start=start, end=close)
+                rates = read_funding(self._candles, pair, start=start, end=close)
             except DataError as error:
-                columns.pop(pair, None)
-                refused[pair] = str(error)
+                refused.setdefault(pair, str(error))
+                continue
+            if len(hours) and int(hours.open_us[-1]) == instant_us(close) - _HOUR_US:
+                columns[pair], funding[pair] = hours, rates
+            else:
+                refused.setdefault(pair, f"it has no candle of the hour until {close.isoformat()}")
         if not columns:
             return {}
         return dict(zip(sorted(columns), last_hourly_rows(columns, funding), strict=True))

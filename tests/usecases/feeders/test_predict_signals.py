@@ -129,8 +129,15 @@ def test_train_feeder_given_it_again_without_a_panel_then_makes_the_same_model(
     assert again == plain[1]["F04"]
 
 
-def test_live_signals_given_walks_then_equal_the_batch(candles: CandleReader, trained: tuple[FileModels, dict[str, ModelEntry]]) -> None:
+@pytest.mark.parametrize("missing", [0, 100, 400])
+def test_live_signals_given_walks_then_equal_the_batch(
+    candles: CandleReader, trained: tuple[FileModels, dict[str, ModelEntry]], missing: int
+) -> None:
     models, entries = trained
+    walks = dict(candles.frames)  # type: ignore[attr-defined]
+    gap = range(14_301 - missing, 14_301)  # the last one ends an hour and 8 h of candles follow until the first signal
+    walks[PAIRS[0]] = walks[PAIRS[0]].drop(index=gap).reset_index(drop=True)
+    candles = WalkCandles(walks)  # type: ignore[assignment]
     maker = maker_of(candles, trained)
     panels = build_panels(candles, pairs=PAIRS, start=WALK_START, end=END)
     start, end = UNTIL, UNTIL + 300 * STEP
@@ -154,6 +161,7 @@ def test_live_signals_given_walks_then_equal_the_batch(candles: CandleReader, tr
     }
     assert len(found) > 50
     assert {find_feeder(key[0]).timeframe for key in found} == {"5m", "1h"}
+    assert {pair for _, pair, *_ in found} == set(PAIRS)
     assert found.keys() == expected.keys()
     assert all(found[key][0] == expected[key][0] and found[key][2] == expected[key][2] for key in found)
     np.testing.assert_allclose([found[key][1] for key in found], [expected[key][1] for key in found], atol=1e-6)
@@ -201,6 +209,15 @@ def test_predict_signals_given_another_feeders_model_then_refuses(
 
     with pytest.raises(ModelError, match="a model of F01, not of F02"):
         predict_signals("F02", trained[0].read(trained[1]["F01"].digest), panel, start=UNTIL, end=END)
+
+
+def test_predict_signals_given_features_of_another_timeframe_then_refuses(
+    candles: CandleReader, trained: tuple[FileModels, dict[str, ModelEntry]]
+) -> None:
+    panel = build_panel(candles, pairs=PAIRS, start=UNTIL, end=END, timeframe="1h")
+
+    with pytest.raises(ModelError, match="needs 5m features, not 1h ones"):
+        predict_signals("F08", trained[0].read(trained[1]["F08"].digest), panel, start=UNTIL, end=END)
 
 
 def test_make_given_a_pair_without_its_last_candle_then_refuses_it_alone(
