@@ -70,8 +70,8 @@ def failed_checks(report: RelearnReport) -> list[str]:
 
 def shadow_frame(*, now: datetime = NOW) -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    rows = 400
-    opened = pd.Series(pd.date_range(now - timedelta(days=15), periods=rows, freq="50min")).astype("datetime64[us, UTC]")
+    rows = 600  # of the last days, as long as the longest horizon, none counts as evidence yet
+    opened = pd.Series(pd.date_range(now - timedelta(days=22), periods=rows, freq="50min")).astype("datetime64[us, UTC]")
     closed = opened + pd.Timedelta(hours=1)
     feeders = [FEEDER_IDS[k % 9] for k in range(rows)]  # F10 has none
     moves = rng.normal(-0.001, 0.01, rows) + np.where(np.array(feeders) == "F03", 0.02, 0.0)
