@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from bot3.learning.replay.groups import group_of_key
 from bot3.learning.validity import problems_of
 from bot3.market.regimes import Regime
 from bot3.trading.exit_rules import NO_RULES, ExitRules
-from bot3.trading.parameters import ParameterSet
+from bot3.trading.parameters import ExitParameters, ParameterSet
 from bot3.trading.units import stop_inside_liquidation
 from tests.learned import a_row, a_set
 from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame, learner_with, many_trades, trade_row
@@ -25,10 +26,8 @@ from tests.learning.worlds import NOW, PAIRS, START, candle_frame, funding_frame
 WHEN: dict[str, Any] = {"now": NOW, "computed_at": NOW, "life": timedelta(days=7), "revision": 1}
 
 
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 1_000), new=st.integers(1, 5))
-def test_learn_touched_equals_learning_everything_at_equal_hyperparameters(seed: int, new: int) -> None:
-    trades = many_trades(120 + new, seed=seed)
+def touched_and_everything(trades: pd.DataFrame) -> tuple[dict[str, ExitParameters], Mapping[str, ExitParameters]]:
+    """Return the rows that trades after the first 120 change, and the same rows of a learner that learns from all at equal fits."""
     learner = learner_with(trades.iloc[:120])
     learner.learn_all(**WHEN)
     changed = learner.ingest(trades.iloc[120:]) | learner.replay_due(now=NOW)
@@ -37,7 +36,16 @@ def test_learn_touched_equals_learning_everything_at_equal_hyperparameters(seed:
 
     everything = learner_with(trades, hyper=learner.hyper)
     expected = everything.rows_of([group_of_key(key) for key in touched.rows], now=NOW, version=touched.version)
-    assert dict(touched.rows) == expected
+    return dict(touched.rows), expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1_000), new=st.integers(1, 5))
+def test_learn_touched_equals_learning_everything_at_equal_hyperparameters(seed: int, new: int) -> None:
+    trades = many_trades(120 + new, seed=seed)
+    rows, expected = touched_and_everything(trades)
+
+    assert rows == expected
 
 
 @settings(max_examples=10, deadline=None)
@@ -89,15 +97,9 @@ def test_learn_all_given_trades_of_two_horizons_then_each_has_rows_of_its_own_tr
 
 def test_learn_touched_given_two_horizons_then_equals_learning_everything_at_equal_hyperparameters() -> None:
     trades = with_horizons(many_trades(124, seed=8))
-    learner = learner_with(trades.iloc[:120])
-    learner.learn_all(**WHEN)
-    changed = learner.ingest(trades.iloc[120:]) | learner.replay_due(now=NOW)
+    rows, expected = touched_and_everything(trades)
 
-    touched = learner.learn_touched(changed, **WHEN)
-
-    everything = learner_with(trades, hyper=learner.hyper)
-    expected = everything.rows_of([group_of_key(key) for key in touched.rows], now=NOW, version=touched.version)
-    assert dict(touched.rows) == expected
+    assert rows == expected
     assert any("@8h" in key for key in expected)
 
 
